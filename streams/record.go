@@ -1,0 +1,83 @@
+package streams
+
+// Header keys of what Rapport adds to a record. Producers outside need none.
+const (
+	// HeaderClock makes a record a tick, or lets a tick ride in it: "live"
+	// (the tick's time is the record's) or "history:<unix ms>". The tick comes
+	// before the record that it rides in; a record with this header and no
+	// value is a tick alone.
+	HeaderClock = "rapport-clock"
+	// HeaderEffect is the number of the effect that the record is:
+	// "<topic>/<partition>/<incarnation>/<offset>/<index>".
+	HeaderEffect = "rapport-effect"
+	// HeaderPrev is the effect number before it to the same destination.
+	HeaderPrev = "rapport-prev"
+	// HeaderKind says what a record of Rapport's own is; see the Kind... constants.
+	HeaderKind = "rapport-kind"
+	// HeaderLogged is the time, in Unix ms, that a forwarded event was first logged.
+	HeaderLogged = "rapport-logged"
+	// HeaderPassed are the identifiers that a forward has passed, by spaces, each
+	// percent-encoded.
+	HeaderPassed = "rapport-passed"
+	// HeaderTrust "anonymous" marks an event of a public key without signature:
+	// only anonymous identifiers are believed.
+	HeaderTrust = "rapport-trust"
+)
+
+// Values of HeaderKind. A record without the header is an event as a producer
+// wrote it.
+const (
+	KindForward = "forward" // an event on its way to another identifier's partition
+	KindLink    = "link"    // a Link: the identifier points to a stronger one
+	KindCatalog = "catalog" // a CatalogChanges: what changed in the catalogue
+)
+
+// Header is one header of a record.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Record is one record of a log, as read or to be written.
+type Record struct {
+	Topic     string // without the configured prefix: "events", "messages", ...
+	Partition int32  // to be written: -1 lets the key decide (murmur2)
+	Offset    int64
+	Time      int64 // Unix ms; on Kafka with LogAppendTime the broker's
+	Key       []byte
+	Value     []byte
+	Headers   []Header
+	// LeaderEpoch of the record as read; -1 when unknown.
+	LeaderEpoch int32
+}
+
+// Header returns the value of the first header with this key, nil without one.
+func (r *Record) Header(key string) []byte {
+	for i := range r.Headers {
+		if r.Headers[i].Key == key {
+			return r.Headers[i].Value
+		}
+	}
+	return nil
+}
+
+// Link is the value of a KindLink record, sent to the home partition of From.
+type Link struct {
+	From string `json:"from"` // the weaker identifier, "type:value"
+	To   string `json:"to"`   // the stronger one
+	At   int64  `json:"at"`   // Unix ms, of the event that said so
+}
+
+// CatalogChange is one changed item, with the values before and after; New is
+// nil where the item was deleted, Old where it was not known.
+type CatalogChange struct {
+	Number int64  `json:"n"` // offset in `catalog`: the change's number
+	ID     string `json:"id"`
+	Old    *Item  `json:"old,omitempty"`
+	New    *Item  `json:"new,omitempty"`
+}
+
+// CatalogChanges is the value of a KindCatalog record.
+type CatalogChanges struct {
+	Changes []CatalogChange `json:"changes"`
+}
