@@ -14,10 +14,10 @@ const (
 	HeaderPrev = "rapport-prev"
 	// HeaderKind says what a record of Rapport's own is; see the Kind... constants.
 	HeaderKind = "rapport-kind"
-	// HeaderLogged is the time, in Unix ms, that a forwarded event was first logged.
-	HeaderLogged = "rapport-logged"
-	// HeaderPassed are the identifiers that a forward has passed, by spaces, each
-	// percent-encoded.
+	// HeaderFirst of a forwarded event says what was read where it was first
+	// logged: "<logged ms> <at ms> <messageId>".
+	HeaderFirst = "rapport-first"
+	// HeaderPassed are the identifiers that a forward has passed, by line feeds.
 	HeaderPassed = "rapport-passed"
 	// HeaderTrust "anonymous" marks an event of a public key without signature:
 	// only anonymous identifiers are believed.
@@ -30,6 +30,7 @@ const (
 	KindForward = "forward" // an event on its way to another identifier's partition
 	KindLink    = "link"    // a Link: the identifier points to a stronger one
 	KindCatalog = "catalog" // a CatalogChanges: what changed in the catalogue
+	KindReport  = "report"  // an event of Rapport's own: what became of a message
 )
 
 // Header is one header of a record.
