@@ -1,0 +1,78 @@
+package rules
+
+import (
+	"github.com/rapport-engine/rapport/engine/profiles"
+	"github.com/rapport-engine/rapport/streams"
+)
+
+// Env is what rules read beside the customer's profile. Its functions are
+// called on the goroutine that evaluates.
+type Env struct {
+	// Catalog answers the item as of this place in the log, nil when unknown.
+	// A nil func knows no item.
+	Catalog func(id string) *streams.Item
+	// Timezone is the IANA zone of customers whose own is unknown; "" is UTC.
+	Timezone string
+	// Decode fills e with the run's last start event (run.Event, as logged). A
+	// nil func leaves it empty.
+	Decode func(run *profiles.Run, e *streams.Event) error
+}
+
+// Turn is one evaluation for one customer: what goes in, and what was decided.
+// A worker keeps one Turn and calls Reset between uses.
+type Turn struct {
+	Now     int64 // Unix ms, the partition's time
+	Live    bool  // the clock is live, not history
+	Profile *profiles.Profile
+	Event   *streams.Event // nil on timers
+	Env     *Env
+
+	// Messages, Skips, Started and Ended are what was decided, in order.
+	Messages []Send
+	Skips    []Skip
+	Started  []string // triggers of which a run began
+	Ended    []string // triggers of which a run ended
+
+	scope scope
+}
+
+// Reset forgets the outputs and the inputs but Env.
+func (t *Turn) Reset() {
+	clear(t.Messages)
+	clear(t.Skips)
+	t.Messages, t.Skips = t.Messages[:0], t.Skips[:0]
+	t.Started, t.Ended = t.Started[:0], t.Ended[:0]
+	t.Profile, t.Event = nil, nil
+	t.scope.reset()
+}
+
+// Send is a message that was decided and what it wants recommended.
+type Send struct {
+	Message   streams.Message
+	Recommend *Recommend // nil: no recommendations
+}
+
+// Recommend asks for recommendations in a message.
+type Recommend struct {
+	Placement string
+	Limit     int
+	Items     []string // ids of the message's items: the context of the request
+}
+
+// Skip is a send that was not made.
+type Skip struct {
+	Trigger string
+	Step    int    // index of the send, depth first
+	Reason  string // one of the Reason... constants
+}
+
+// Reasons of a send not made.
+const (
+	ReasonExited    = "exited"     // an event of the trigger's exit came
+	ReasonCondition = "condition"  // while, or the send's if, was false
+	ReasonLate      = "late"       // the start event was logged too long after it happened
+	ReasonExpired   = "expired"    // due too long ago
+	ReasonNoConsent = "no_consent" // an address, but no consent
+	ReasonNoAddress = "no_address" // no address in any of the channels
+	ReasonRemoved   = "removed"    // the trigger is no longer in the rules
+)
