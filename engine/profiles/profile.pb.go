@@ -48,7 +48,7 @@ type Profile struct {
 	Categories    []*Affinity            `protobuf:"bytes,17,rep,name=categories,proto3" json:"categories,omitempty"` // at most 20
 	Brands        []*Affinity            `protobuf:"bytes,18,rep,name=brands,proto3" json:"brands,omitempty"`         // at most 20
 	Session       *Session               `protobuf:"bytes,19,opt,name=session,proto3" json:"session,omitempty"`       // the latest
-	Timeline      []*Entry               `protobuf:"bytes,20,rep,name=timeline,proto3" json:"timeline,omitempty"`     // newest first, at most 20
+	Timeline      []byte                 `protobuf:"bytes,20,opt,name=timeline,proto3" json:"timeline,omitempty"`     // a Timeline, decoded only when asked for
 	Dedupe        []*DedupeHour          `protobuf:"bytes,21,rep,name=dedupe,proto3" json:"dedupe,omitempty"`         // oldest first, 24 hours and the one in progress
 	Runs          []*Run                 `protobuf:"bytes,22,rep,name=runs,proto3" json:"runs,omitempty"`             // in order of trigger, then key
 	Messages      []*SentMessage         `protobuf:"bytes,23,rep,name=messages,proto3" json:"messages,omitempty"`     // newest first, at most 20
@@ -62,6 +62,7 @@ type Profile struct {
 	Conflicts     []string               `protobuf:"bytes,31,rep,name=conflicts,proto3" json:"conflicts,omitempty"`                         // second profiles that claimed this identifier
 	Blocked       bool                   `protobuf:"varint,32,opt,name=blocked,proto3" json:"blocked,omitempty"`                            // after too many conflicts: links nothing
 	SoftBounces   int64                  `protobuf:"varint,33,opt,name=soft_bounces,json=softBounces,proto3" json:"soft_bounces,omitempty"` // in a row
+	TraitsAt      int64                  `protobuf:"varint,34,opt,name=traits_at,json=traitsAt,proto3" json:"traits_at,omitempty"`          // of the latest identify
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -229,7 +230,7 @@ func (x *Profile) GetSession() *Session {
 	return nil
 }
 
-func (x *Profile) GetTimeline() []*Entry {
+func (x *Profile) GetTimeline() []byte {
 	if x != nil {
 		return x.Timeline
 	}
@@ -323,6 +324,13 @@ func (x *Profile) GetBlocked() bool {
 func (x *Profile) GetSoftBounces() int64 {
 	if x != nil {
 		return x.SoftBounces
+	}
+	return 0
+}
+
+func (x *Profile) GetTraitsAt() int64 {
+	if x != nil {
+		return x.TraitsAt
 	}
 	return 0
 }
@@ -534,8 +542,9 @@ type Line struct {
 	ImageUrl      string                 `protobuf:"bytes,7,opt,name=image_url,json=imageUrl,proto3" json:"image_url,omitempty"`
 	Quantity      int64                  `protobuf:"varint,8,opt,name=quantity,proto3" json:"quantity,omitempty"`
 	Price         float64                `protobuf:"fixed64,9,opt,name=price,proto3" json:"price,omitempty"`
-	AddedAt       int64                  `protobuf:"varint,10,opt,name=added_at,json=addedAt,proto3" json:"added_at,omitempty"` // carts only
+	AddedAt       int64                  `protobuf:"varint,10,opt,name=added_at,json=addedAt,proto3" json:"added_at,omitempty"` // carts only: when it was last added
 	Channel       string                 `protobuf:"bytes,11,opt,name=channel,proto3" json:"channel,omitempty"`                 // carts only
+	Ops           []*CartOp              `protobuf:"bytes,12,rep,name=ops,proto3" json:"ops,omitempty"`                         // carts only, when more than one made the quantity; oldest first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -647,20 +656,81 @@ func (x *Line) GetChannel() string {
 	return ""
 }
 
+func (x *Line) GetOps() []*CartOp {
+	if x != nil {
+		return x.Ops
+	}
+	return nil
+}
+
+// CartOp adds to a line's quantity, or takes from it.
+type CartOp struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            int64                  `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`
+	Quantity      int64                  `protobuf:"zigzag64,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CartOp) Reset() {
+	*x = CartOp{}
+	mi := &file_engine_profiles_profile_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CartOp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CartOp) ProtoMessage() {}
+
+func (x *CartOp) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_profiles_profile_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CartOp.ProtoReflect.Descriptor instead.
+func (*CartOp) Descriptor() ([]byte, []int) {
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CartOp) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *CartOp) GetQuantity() int64 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
 type Cart struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Url           string                 `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
 	UpdatedAt     int64                  `protobuf:"varint,3,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
-	Lines         []*Line                `protobuf:"bytes,4,rep,name=lines,proto3" json:"lines,omitempty"`       // in order of added_at, then id
-	Removals      []*Removal             `protobuf:"bytes,5,rep,name=removals,proto3" json:"removals,omitempty"` // removed or ordered in the last 7 days
+	Lines         []*Line                `protobuf:"bytes,4,rep,name=lines,proto3" json:"lines,omitempty"`                              // in order of added_at, then id
+	Removals      []*Removal             `protobuf:"bytes,5,rep,name=removals,proto3" json:"removals,omitempty"`                        // removed or ordered in the last 7 days; in order of id
+	ReplacedAt    int64                  `protobuf:"varint,6,opt,name=replaced_at,json=replacedAt,proto3" json:"replaced_at,omitempty"` // when the whole cart was last seen
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Cart) Reset() {
 	*x = Cart{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[5]
+	mi := &file_engine_profiles_profile_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -672,7 +742,7 @@ func (x *Cart) String() string {
 func (*Cart) ProtoMessage() {}
 
 func (x *Cart) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[5]
+	mi := &file_engine_profiles_profile_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -685,7 +755,7 @@ func (x *Cart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cart.ProtoReflect.Descriptor instead.
 func (*Cart) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{5}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Cart) GetId() string {
@@ -723,17 +793,25 @@ func (x *Cart) GetRemovals() []*Removal {
 	return nil
 }
 
+func (x *Cart) GetReplacedAt() int64 {
+	if x != nil {
+		return x.ReplacedAt
+	}
+	return 0
+}
+
 type Removal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	At            int64                  `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	At            int64                  `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`  // what was added until then is gone
+	Ops           []*CartOp              `protobuf:"bytes,3,rep,name=ops,proto3" json:"ops,omitempty"` // after that, when they add up to nothing
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Removal) Reset() {
 	*x = Removal{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[6]
+	mi := &file_engine_profiles_profile_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -745,7 +823,7 @@ func (x *Removal) String() string {
 func (*Removal) ProtoMessage() {}
 
 func (x *Removal) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[6]
+	mi := &file_engine_profiles_profile_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -758,7 +836,7 @@ func (x *Removal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Removal.ProtoReflect.Descriptor instead.
 func (*Removal) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{6}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Removal) GetId() string {
@@ -775,6 +853,13 @@ func (x *Removal) GetAt() int64 {
 	return 0
 }
 
+func (x *Removal) GetOps() []*CartOp {
+	if x != nil {
+		return x.Ops
+	}
+	return nil
+}
+
 type Interest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -783,15 +868,16 @@ type Interest struct {
 	FirstAt       int64                  `protobuf:"varint,4,opt,name=first_at,json=firstAt,proto3" json:"first_at,omitempty"`
 	Times         uint32                 `protobuf:"varint,5,opt,name=times,proto3" json:"times,omitempty"`
 	Days          uint32                 `protobuf:"varint,6,opt,name=days,proto3" json:"days,omitempty"`
-	Price         float64                `protobuf:"fixed64,7,opt,name=price,proto3" json:"price,omitempty"`        // as this customer last saw it
-	Available     bool                   `protobuf:"varint,8,opt,name=available,proto3" json:"available,omitempty"` // when seen
+	Price         float64                `protobuf:"fixed64,7,opt,name=price,proto3" json:"price,omitempty"`                   // as this customer last saw it
+	Available     bool                   `protobuf:"varint,8,opt,name=available,proto3" json:"available,omitempty"`            // when seen
+	DayBits       uint32                 `protobuf:"varint,9,opt,name=day_bits,json=dayBits,proto3" json:"day_bits,omitempty"` // bit n: n days before the day of at; 0 stands for 1
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Interest) Reset() {
 	*x = Interest{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[7]
+	mi := &file_engine_profiles_profile_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -803,7 +889,7 @@ func (x *Interest) String() string {
 func (*Interest) ProtoMessage() {}
 
 func (x *Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[7]
+	mi := &file_engine_profiles_profile_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -816,7 +902,7 @@ func (x *Interest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interest.ProtoReflect.Descriptor instead.
 func (*Interest) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{7}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Interest) GetId() string {
@@ -875,6 +961,13 @@ func (x *Interest) GetAvailable() bool {
 	return false
 }
 
+func (x *Interest) GetDayBits() uint32 {
+	if x != nil {
+		return x.DayBits
+	}
+	return 0
+}
+
 type Orders struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Count         uint64                 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
@@ -883,13 +976,14 @@ type Orders struct {
 	LastAt        int64                  `protobuf:"varint,4,opt,name=last_at,json=lastAt,proto3" json:"last_at,omitempty"`
 	Recent        []*Order               `protobuf:"bytes,5,rep,name=recent,proto3" json:"recent,omitempty"`      // newest first, at most 10
 	Seen          []uint64               `protobuf:"fixed64,6,rep,packed,name=seen,proto3" json:"seen,omitempty"` // xxhash of every order id counted, oldest first
+	Notes         []*OrderNote           `protobuf:"bytes,7,rep,name=notes,proto3" json:"notes,omitempty"`        // what was said of orders that are not in recent
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Orders) Reset() {
 	*x = Orders{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[8]
+	mi := &file_engine_profiles_profile_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +995,7 @@ func (x *Orders) String() string {
 func (*Orders) ProtoMessage() {}
 
 func (x *Orders) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[8]
+	mi := &file_engine_profiles_profile_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +1008,7 @@ func (x *Orders) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Orders.ProtoReflect.Descriptor instead.
 func (*Orders) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{8}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Orders) GetCount() uint64 {
@@ -959,6 +1053,13 @@ func (x *Orders) GetSeen() []uint64 {
 	return nil
 }
 
+func (x *Orders) GetNotes() []*OrderNote {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
 type Order struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -969,13 +1070,16 @@ type Order struct {
 	Total         float64                `protobuf:"fixed64,6,opt,name=total,proto3" json:"total,omitempty"`                      // in the configured currency
 	HasTotal      bool                   `protobuf:"varint,7,opt,name=has_total,json=hasTotal,proto3" json:"has_total,omitempty"` // total was sent, not summed from the lines
 	Products      []*Line                `protobuf:"bytes,8,rep,name=products,proto3" json:"products,omitempty"`
+	StatusAt      int64                  `protobuf:"varint,9,opt,name=status_at,json=statusAt,proto3" json:"status_at,omitempty"` // of the event that set status; 0: Order Completed
+	Refunded      float64                `protobuf:"fixed64,10,opt,name=refunded,proto3" json:"refunded,omitempty"`               // in the configured currency
+	Void          bool                   `protobuf:"varint,11,opt,name=void,proto3" json:"void,omitempty"`                        // cancelled, or refunded as a whole
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[9]
+	mi := &file_engine_profiles_profile_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -987,7 +1091,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[9]
+	mi := &file_engine_profiles_profile_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1000,7 +1104,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{9}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Order) GetId() string {
@@ -1059,18 +1163,116 @@ func (x *Order) GetProducts() []*Line {
 	return nil
 }
 
+func (x *Order) GetStatusAt() int64 {
+	if x != nil {
+		return x.StatusAt
+	}
+	return 0
+}
+
+func (x *Order) GetRefunded() float64 {
+	if x != nil {
+		return x.Refunded
+	}
+	return 0
+}
+
+func (x *Order) GetVoid() bool {
+	if x != nil {
+		return x.Void
+	}
+	return false
+}
+
+// OrderNote is the status of an order that has not been completed yet, or that
+// is no longer among the recent ones.
+type OrderNote struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Order         uint64                 `protobuf:"fixed64,1,opt,name=order,proto3" json:"order,omitempty"` // xxhash of its id
+	Status        string                 `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	StatusAt      int64                  `protobuf:"varint,3,opt,name=status_at,json=statusAt,proto3" json:"status_at,omitempty"`
+	Refunded      float64                `protobuf:"fixed64,4,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	Void          bool                   `protobuf:"varint,5,opt,name=void,proto3" json:"void,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OrderNote) Reset() {
+	*x = OrderNote{}
+	mi := &file_engine_profiles_profile_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OrderNote) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OrderNote) ProtoMessage() {}
+
+func (x *OrderNote) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_profiles_profile_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OrderNote.ProtoReflect.Descriptor instead.
+func (*OrderNote) Descriptor() ([]byte, []int) {
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *OrderNote) GetOrder() uint64 {
+	if x != nil {
+		return x.Order
+	}
+	return 0
+}
+
+func (x *OrderNote) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *OrderNote) GetStatusAt() int64 {
+	if x != nil {
+		return x.StatusAt
+	}
+	return 0
+}
+
+func (x *OrderNote) GetRefunded() float64 {
+	if x != nil {
+		return x.Refunded
+	}
+	return 0
+}
+
+func (x *OrderNote) GetVoid() bool {
+	if x != nil {
+		return x.Void
+	}
+	return false
+}
+
 type Affinity struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Weight        float64                `protobuf:"fixed64,2,opt,name=weight,proto3" json:"weight,omitempty"` // decayed to at
-	At            int64                  `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"`
+	Score         float32                `protobuf:"fixed32,2,opt,name=score,proto3" json:"score,omitempty"` // log2 of the weight, in half-lives since 1970: see affinity.go
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Affinity) Reset() {
 	*x = Affinity{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[10]
+	mi := &file_engine_profiles_profile_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1284,7 @@ func (x *Affinity) String() string {
 func (*Affinity) ProtoMessage() {}
 
 func (x *Affinity) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[10]
+	mi := &file_engine_profiles_profile_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1297,7 @@ func (x *Affinity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Affinity.ProtoReflect.Descriptor instead.
 func (*Affinity) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{10}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Affinity) GetName() string {
@@ -1105,16 +1307,9 @@ func (x *Affinity) GetName() string {
 	return ""
 }
 
-func (x *Affinity) GetWeight() float64 {
+func (x *Affinity) GetScore() float32 {
 	if x != nil {
-		return x.Weight
-	}
-	return 0
-}
-
-func (x *Affinity) GetAt() int64 {
-	if x != nil {
-		return x.At
+		return x.Score
 	}
 	return 0
 }
@@ -1134,7 +1329,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[11]
+	mi := &file_engine_profiles_profile_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1146,7 +1341,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[11]
+	mi := &file_engine_profiles_profile_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1159,7 +1354,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{11}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Session) GetStartedAt() int64 {
@@ -1211,22 +1406,69 @@ func (x *Session) GetSearched() []string {
 	return nil
 }
 
+// Timeline is the latest events, newest first, at most 20.
+type Timeline struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entries       []*Entry               `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Timeline) Reset() {
+	*x = Timeline{}
+	mi := &file_engine_profiles_profile_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Timeline) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Timeline) ProtoMessage() {}
+
+func (x *Timeline) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_profiles_profile_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Timeline.ProtoReflect.Descriptor instead.
+func (*Timeline) Descriptor() ([]byte, []int) {
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Timeline) GetEntries() []*Entry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
 type Entry struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	MessageId     string                 `protobuf:"bytes,1,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
-	Type          string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
-	Event         string                 `protobuf:"bytes,3,opt,name=event,proto3" json:"event,omitempty"`
-	Channel       string                 `protobuf:"bytes,4,opt,name=channel,proto3" json:"channel,omitempty"`
-	At            int64                  `protobuf:"varint,5,opt,name=at,proto3" json:"at,omitempty"`
-	Items         []string               `protobuf:"bytes,6,rep,name=items,proto3" json:"items,omitempty"`
-	Value         float64                `protobuf:"fixed64,7,opt,name=value,proto3" json:"value,omitempty"`
+	Uuid          []byte                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"`                            // the end of message_id, where that is a UUID
+	MessageId     string                 `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // what is before it
+	Code          uint32                 `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"`                           // a well-known event; see timeline.go
+	Event         string                 `protobuf:"bytes,4,opt,name=event,proto3" json:"event,omitempty"`                          // any other
+	Kind          uint32                 `protobuf:"varint,5,opt,name=kind,proto3" json:"kind,omitempty"`                           // streams.Kind; 0 stands for track
+	Channel       string                 `protobuf:"bytes,6,opt,name=channel,proto3" json:"channel,omitempty"`
+	At            int64                  `protobuf:"varint,7,opt,name=at,proto3" json:"at,omitempty"`
+	Items         []string               `protobuf:"bytes,8,rep,name=items,proto3" json:"items,omitempty"`
+	Value         int64                  `protobuf:"zigzag64,9,opt,name=value,proto3" json:"value,omitempty"` // in 1/10000
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[12]
+	mi := &file_engine_profiles_profile_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1480,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[12]
+	mi := &file_engine_profiles_profile_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1493,14 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{12}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Entry) GetUuid() []byte {
+	if x != nil {
+		return x.Uuid
+	}
+	return nil
 }
 
 func (x *Entry) GetMessageId() string {
@@ -1261,11 +1510,11 @@ func (x *Entry) GetMessageId() string {
 	return ""
 }
 
-func (x *Entry) GetType() string {
+func (x *Entry) GetCode() uint32 {
 	if x != nil {
-		return x.Type
+		return x.Code
 	}
-	return ""
+	return 0
 }
 
 func (x *Entry) GetEvent() string {
@@ -1273,6 +1522,13 @@ func (x *Entry) GetEvent() string {
 		return x.Event
 	}
 	return ""
+}
+
+func (x *Entry) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
 }
 
 func (x *Entry) GetChannel() string {
@@ -1296,7 +1552,7 @@ func (x *Entry) GetItems() []string {
 	return nil
 }
 
-func (x *Entry) GetValue() float64 {
+func (x *Entry) GetValue() int64 {
 	if x != nil {
 		return x.Value
 	}
@@ -1313,7 +1569,7 @@ type DedupeHour struct {
 
 func (x *DedupeHour) Reset() {
 	*x = DedupeHour{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[13]
+	mi := &file_engine_profiles_profile_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1325,7 +1581,7 @@ func (x *DedupeHour) String() string {
 func (*DedupeHour) ProtoMessage() {}
 
 func (x *DedupeHour) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[13]
+	mi := &file_engine_profiles_profile_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1338,7 +1594,7 @@ func (x *DedupeHour) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DedupeHour.ProtoReflect.Descriptor instead.
 func (*DedupeHour) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{13}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DedupeHour) GetHour() int64 {
@@ -1381,7 +1637,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[14]
+	mi := &file_engine_profiles_profile_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1393,7 +1649,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[14]
+	mi := &file_engine_profiles_profile_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1406,7 +1662,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{14}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Run) GetTrigger() string {
@@ -1548,7 +1804,7 @@ type SentMessage struct {
 
 func (x *SentMessage) Reset() {
 	*x = SentMessage{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[15]
+	mi := &file_engine_profiles_profile_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1560,7 +1816,7 @@ func (x *SentMessage) String() string {
 func (*SentMessage) ProtoMessage() {}
 
 func (x *SentMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[15]
+	mi := &file_engine_profiles_profile_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1573,7 +1829,7 @@ func (x *SentMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SentMessage.ProtoReflect.Descriptor instead.
 func (*SentMessage) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{15}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SentMessage) GetId() string {
@@ -1627,7 +1883,7 @@ type MessageStats struct {
 
 func (x *MessageStats) Reset() {
 	*x = MessageStats{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[16]
+	mi := &file_engine_profiles_profile_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1639,7 +1895,7 @@ func (x *MessageStats) String() string {
 func (*MessageStats) ProtoMessage() {}
 
 func (x *MessageStats) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[16]
+	mi := &file_engine_profiles_profile_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1652,7 +1908,7 @@ func (x *MessageStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageStats.ProtoReflect.Descriptor instead.
 func (*MessageStats) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{16}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *MessageStats) GetChannel() string {
@@ -1724,7 +1980,7 @@ type TriggerState struct {
 
 func (x *TriggerState) Reset() {
 	*x = TriggerState{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[17]
+	mi := &file_engine_profiles_profile_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1736,7 +1992,7 @@ func (x *TriggerState) String() string {
 func (*TriggerState) ProtoMessage() {}
 
 func (x *TriggerState) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[17]
+	mi := &file_engine_profiles_profile_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1749,7 +2005,7 @@ func (x *TriggerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerState.ProtoReflect.Descriptor instead.
 func (*TriggerState) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{17}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TriggerState) GetTrigger() string {
@@ -1798,7 +2054,7 @@ type EventCount struct {
 
 func (x *EventCount) Reset() {
 	*x = EventCount{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[18]
+	mi := &file_engine_profiles_profile_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1810,7 +2066,7 @@ func (x *EventCount) String() string {
 func (*EventCount) ProtoMessage() {}
 
 func (x *EventCount) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[18]
+	mi := &file_engine_profiles_profile_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1823,7 +2079,7 @@ func (x *EventCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventCount.ProtoReflect.Descriptor instead.
 func (*EventCount) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{18}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EventCount) GetName() string {
@@ -1851,7 +2107,7 @@ var File_engine_profiles_profile_proto protoreflect.FileDescriptor
 
 const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\n" +
-	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\xae\v\n" +
+	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\xaf\v\n" +
 	"\aProfile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\balias_of\x18\x02 \x01(\tR\aaliasOf\x12 \n" +
@@ -1877,8 +2133,8 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"categories\x18\x11 \x03(\v2\x1d.rapport.profiles.v1.AffinityR\n" +
 	"categories\x125\n" +
 	"\x06brands\x18\x12 \x03(\v2\x1d.rapport.profiles.v1.AffinityR\x06brands\x126\n" +
-	"\asession\x18\x13 \x01(\v2\x1c.rapport.profiles.v1.SessionR\asession\x126\n" +
-	"\btimeline\x18\x14 \x03(\v2\x1a.rapport.profiles.v1.EntryR\btimeline\x127\n" +
+	"\asession\x18\x13 \x01(\v2\x1c.rapport.profiles.v1.SessionR\asession\x12\x1a\n" +
+	"\btimeline\x18\x14 \x01(\fR\btimeline\x127\n" +
 	"\x06dedupe\x18\x15 \x03(\v2\x1f.rapport.profiles.v1.DedupeHourR\x06dedupe\x12,\n" +
 	"\x04runs\x18\x16 \x03(\v2\x18.rapport.profiles.v1.RunR\x04runs\x12<\n" +
 	"\bmessages\x18\x17 \x03(\v2 .rapport.profiles.v1.SentMessageR\bmessages\x12F\n" +
@@ -1891,7 +2147,8 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\alast_at\x18\x1e \x01(\x03R\x06lastAt\x12\x1c\n" +
 	"\tconflicts\x18\x1f \x03(\tR\tconflicts\x12\x18\n" +
 	"\ablocked\x18  \x01(\bR\ablocked\x12!\n" +
-	"\fsoft_bounces\x18! \x01(\x03R\vsoftBounces\"e\n" +
+	"\fsoft_bounces\x18! \x01(\x03R\vsoftBounces\x12\x1b\n" +
+	"\ttraits_at\x18\" \x01(\x03R\btraitsAt\"e\n" +
 	"\aConsent\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
 	"\agranted\x18\x02 \x01(\bR\agranted\x12\x0e\n" +
@@ -1905,7 +2162,7 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
 	"\bfirst_at\x18\x02 \x01(\x03R\afirstAt\x12\x17\n" +
 	"\alast_at\x18\x03 \x01(\x03R\x06lastAt\x12\x16\n" +
-	"\x06events\x18\x04 \x01(\x04R\x06events\"\x8c\x02\n" +
+	"\x06events\x18\x04 \x01(\x04R\x06events\"\xbb\x02\n" +
 	"\x04Line\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -1918,17 +2175,24 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\x05price\x18\t \x01(\x01R\x05price\x12\x19\n" +
 	"\badded_at\x18\n" +
 	" \x01(\x03R\aaddedAt\x12\x18\n" +
-	"\achannel\x18\v \x01(\tR\achannel\"\xb2\x01\n" +
+	"\achannel\x18\v \x01(\tR\achannel\x12-\n" +
+	"\x03ops\x18\f \x03(\v2\x1b.rapport.profiles.v1.CartOpR\x03ops\"4\n" +
+	"\x06CartOp\x12\x0e\n" +
+	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x1a\n" +
+	"\bquantity\x18\x02 \x01(\x12R\bquantity\"\xd3\x01\n" +
 	"\x04Cart\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1d\n" +
 	"\n" +
 	"updated_at\x18\x03 \x01(\x03R\tupdatedAt\x12/\n" +
 	"\x05lines\x18\x04 \x03(\v2\x19.rapport.profiles.v1.LineR\x05lines\x128\n" +
-	"\bremovals\x18\x05 \x03(\v2\x1c.rapport.profiles.v1.RemovalR\bremovals\")\n" +
+	"\bremovals\x18\x05 \x03(\v2\x1c.rapport.profiles.v1.RemovalR\bremovals\x12\x1f\n" +
+	"\vreplaced_at\x18\x06 \x01(\x03R\n" +
+	"replacedAt\"X\n" +
 	"\aRemoval\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
-	"\x02at\x18\x02 \x01(\x03R\x02at\"\xbd\x01\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\x12-\n" +
+	"\x03ops\x18\x03 \x03(\v2\x1b.rapport.profiles.v1.CartOpR\x03ops\"\xd8\x01\n" +
 	"\bInterest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x12\x0e\n" +
@@ -1937,14 +2201,16 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\x05times\x18\x05 \x01(\rR\x05times\x12\x12\n" +
 	"\x04days\x18\x06 \x01(\rR\x04days\x12\x14\n" +
 	"\x05price\x18\a \x01(\x01R\x05price\x12\x1c\n" +
-	"\tavailable\x18\b \x01(\bR\tavailable\"\xb4\x01\n" +
+	"\tavailable\x18\b \x01(\bR\tavailable\x12\x19\n" +
+	"\bday_bits\x18\t \x01(\rR\adayBits\"\xea\x01\n" +
 	"\x06Orders\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x18\n" +
 	"\arevenue\x18\x02 \x01(\x01R\arevenue\x12\x19\n" +
 	"\bfirst_at\x18\x03 \x01(\x03R\afirstAt\x12\x17\n" +
 	"\alast_at\x18\x04 \x01(\x03R\x06lastAt\x122\n" +
 	"\x06recent\x18\x05 \x03(\v2\x1a.rapport.profiles.v1.OrderR\x06recent\x12\x12\n" +
-	"\x04seen\x18\x06 \x03(\x06R\x04seen\"\xdb\x01\n" +
+	"\x04seen\x18\x06 \x03(\x06R\x04seen\x124\n" +
+	"\x05notes\x18\a \x03(\v2\x1e.rapport.profiles.v1.OrderNoteR\x05notes\"\xa8\x02\n" +
 	"\x05Order\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12\x16\n" +
@@ -1953,11 +2219,20 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\x06coupon\x18\x05 \x01(\tR\x06coupon\x12\x14\n" +
 	"\x05total\x18\x06 \x01(\x01R\x05total\x12\x1b\n" +
 	"\thas_total\x18\a \x01(\bR\bhasTotal\x125\n" +
-	"\bproducts\x18\b \x03(\v2\x19.rapport.profiles.v1.LineR\bproducts\"F\n" +
+	"\bproducts\x18\b \x03(\v2\x19.rapport.profiles.v1.LineR\bproducts\x12\x1b\n" +
+	"\tstatus_at\x18\t \x01(\x03R\bstatusAt\x12\x1a\n" +
+	"\brefunded\x18\n" +
+	" \x01(\x01R\brefunded\x12\x12\n" +
+	"\x04void\x18\v \x01(\bR\x04void\"\x86\x01\n" +
+	"\tOrderNote\x12\x14\n" +
+	"\x05order\x18\x01 \x01(\x06R\x05order\x12\x16\n" +
+	"\x06status\x18\x02 \x01(\tR\x06status\x12\x1b\n" +
+	"\tstatus_at\x18\x03 \x01(\x03R\bstatusAt\x12\x1a\n" +
+	"\brefunded\x18\x04 \x01(\x01R\brefunded\x12\x12\n" +
+	"\x04void\x18\x05 \x01(\bR\x04void\"4\n" +
 	"\bAffinity\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06weight\x18\x02 \x01(\x01R\x06weight\x12\x0e\n" +
-	"\x02at\x18\x03 \x01(\x03R\x02at\"\xbd\x01\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05score\x18\x02 \x01(\x02R\x05score\"\xbd\x01\n" +
 	"\aSession\x12\x1d\n" +
 	"\n" +
 	"started_at\x18\x01 \x01(\x03R\tstartedAt\x12\x17\n" +
@@ -1966,16 +2241,20 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\x06events\x18\x04 \x01(\x04R\x06events\x12\x16\n" +
 	"\x06viewed\x18\x05 \x03(\tR\x06viewed\x12\x14\n" +
 	"\x05added\x18\x06 \x03(\tR\x05added\x12\x1a\n" +
-	"\bsearched\x18\a \x03(\tR\bsearched\"\xa6\x01\n" +
-	"\x05Entry\x12\x1d\n" +
+	"\bsearched\x18\a \x03(\tR\bsearched\"@\n" +
+	"\bTimeline\x124\n" +
+	"\aentries\x18\x01 \x03(\v2\x1a.rapport.profiles.v1.EntryR\aentries\"\xce\x01\n" +
+	"\x05Entry\x12\x12\n" +
+	"\x04uuid\x18\x01 \x01(\fR\x04uuid\x12\x1d\n" +
 	"\n" +
-	"message_id\x18\x01 \x01(\tR\tmessageId\x12\x12\n" +
-	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
-	"\x05event\x18\x03 \x01(\tR\x05event\x12\x18\n" +
-	"\achannel\x18\x04 \x01(\tR\achannel\x12\x0e\n" +
-	"\x02at\x18\x05 \x01(\x03R\x02at\x12\x14\n" +
-	"\x05items\x18\x06 \x03(\tR\x05items\x12\x14\n" +
-	"\x05value\x18\a \x01(\x01R\x05value\"2\n" +
+	"message_id\x18\x02 \x01(\tR\tmessageId\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\rR\x04code\x12\x14\n" +
+	"\x05event\x18\x04 \x01(\tR\x05event\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\rR\x04kind\x12\x18\n" +
+	"\achannel\x18\x06 \x01(\tR\achannel\x12\x0e\n" +
+	"\x02at\x18\a \x01(\x03R\x02at\x12\x14\n" +
+	"\x05items\x18\b \x03(\tR\x05items\x12\x14\n" +
+	"\x05value\x18\t \x01(\x12R\x05value\"2\n" +
 	"\n" +
 	"DedupeHour\x12\x12\n" +
 	"\x04hour\x18\x01 \x01(\x03R\x04hour\x12\x10\n" +
@@ -2044,56 +2323,62 @@ func file_engine_profiles_profile_proto_rawDescGZIP() []byte {
 	return file_engine_profiles_profile_proto_rawDescData
 }
 
-var file_engine_profiles_profile_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_engine_profiles_profile_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_engine_profiles_profile_proto_goTypes = []any{
 	(*Profile)(nil),      // 0: rapport.profiles.v1.Profile
 	(*Consent)(nil),      // 1: rapport.profiles.v1.Consent
 	(*Suppression)(nil),  // 2: rapport.profiles.v1.Suppression
 	(*Channel)(nil),      // 3: rapport.profiles.v1.Channel
 	(*Line)(nil),         // 4: rapport.profiles.v1.Line
-	(*Cart)(nil),         // 5: rapport.profiles.v1.Cart
-	(*Removal)(nil),      // 6: rapport.profiles.v1.Removal
-	(*Interest)(nil),     // 7: rapport.profiles.v1.Interest
-	(*Orders)(nil),       // 8: rapport.profiles.v1.Orders
-	(*Order)(nil),        // 9: rapport.profiles.v1.Order
-	(*Affinity)(nil),     // 10: rapport.profiles.v1.Affinity
-	(*Session)(nil),      // 11: rapport.profiles.v1.Session
-	(*Entry)(nil),        // 12: rapport.profiles.v1.Entry
-	(*DedupeHour)(nil),   // 13: rapport.profiles.v1.DedupeHour
-	(*Run)(nil),          // 14: rapport.profiles.v1.Run
-	(*SentMessage)(nil),  // 15: rapport.profiles.v1.SentMessage
-	(*MessageStats)(nil), // 16: rapport.profiles.v1.MessageStats
-	(*TriggerState)(nil), // 17: rapport.profiles.v1.TriggerState
-	(*EventCount)(nil),   // 18: rapport.profiles.v1.EventCount
+	(*CartOp)(nil),       // 5: rapport.profiles.v1.CartOp
+	(*Cart)(nil),         // 6: rapport.profiles.v1.Cart
+	(*Removal)(nil),      // 7: rapport.profiles.v1.Removal
+	(*Interest)(nil),     // 8: rapport.profiles.v1.Interest
+	(*Orders)(nil),       // 9: rapport.profiles.v1.Orders
+	(*Order)(nil),        // 10: rapport.profiles.v1.Order
+	(*OrderNote)(nil),    // 11: rapport.profiles.v1.OrderNote
+	(*Affinity)(nil),     // 12: rapport.profiles.v1.Affinity
+	(*Session)(nil),      // 13: rapport.profiles.v1.Session
+	(*Timeline)(nil),     // 14: rapport.profiles.v1.Timeline
+	(*Entry)(nil),        // 15: rapport.profiles.v1.Entry
+	(*DedupeHour)(nil),   // 16: rapport.profiles.v1.DedupeHour
+	(*Run)(nil),          // 17: rapport.profiles.v1.Run
+	(*SentMessage)(nil),  // 18: rapport.profiles.v1.SentMessage
+	(*MessageStats)(nil), // 19: rapport.profiles.v1.MessageStats
+	(*TriggerState)(nil), // 20: rapport.profiles.v1.TriggerState
+	(*EventCount)(nil),   // 21: rapport.profiles.v1.EventCount
 }
 var file_engine_profiles_profile_proto_depIdxs = []int32{
 	1,  // 0: rapport.profiles.v1.Profile.consents:type_name -> rapport.profiles.v1.Consent
 	2,  // 1: rapport.profiles.v1.Profile.suppressed:type_name -> rapport.profiles.v1.Suppression
 	3,  // 2: rapport.profiles.v1.Profile.channels:type_name -> rapport.profiles.v1.Channel
-	5,  // 3: rapport.profiles.v1.Profile.cart:type_name -> rapport.profiles.v1.Cart
-	7,  // 4: rapport.profiles.v1.Profile.viewed:type_name -> rapport.profiles.v1.Interest
-	7,  // 5: rapport.profiles.v1.Profile.wishlist:type_name -> rapport.profiles.v1.Interest
-	7,  // 6: rapport.profiles.v1.Profile.waiting:type_name -> rapport.profiles.v1.Interest
-	8,  // 7: rapport.profiles.v1.Profile.orders:type_name -> rapport.profiles.v1.Orders
-	10, // 8: rapport.profiles.v1.Profile.categories:type_name -> rapport.profiles.v1.Affinity
-	10, // 9: rapport.profiles.v1.Profile.brands:type_name -> rapport.profiles.v1.Affinity
-	11, // 10: rapport.profiles.v1.Profile.session:type_name -> rapport.profiles.v1.Session
-	12, // 11: rapport.profiles.v1.Profile.timeline:type_name -> rapport.profiles.v1.Entry
-	13, // 12: rapport.profiles.v1.Profile.dedupe:type_name -> rapport.profiles.v1.DedupeHour
-	14, // 13: rapport.profiles.v1.Profile.runs:type_name -> rapport.profiles.v1.Run
-	15, // 14: rapport.profiles.v1.Profile.messages:type_name -> rapport.profiles.v1.SentMessage
-	16, // 15: rapport.profiles.v1.Profile.message_stats:type_name -> rapport.profiles.v1.MessageStats
-	17, // 16: rapport.profiles.v1.Profile.triggers:type_name -> rapport.profiles.v1.TriggerState
-	18, // 17: rapport.profiles.v1.Profile.counts:type_name -> rapport.profiles.v1.EventCount
+	6,  // 3: rapport.profiles.v1.Profile.cart:type_name -> rapport.profiles.v1.Cart
+	8,  // 4: rapport.profiles.v1.Profile.viewed:type_name -> rapport.profiles.v1.Interest
+	8,  // 5: rapport.profiles.v1.Profile.wishlist:type_name -> rapport.profiles.v1.Interest
+	8,  // 6: rapport.profiles.v1.Profile.waiting:type_name -> rapport.profiles.v1.Interest
+	9,  // 7: rapport.profiles.v1.Profile.orders:type_name -> rapport.profiles.v1.Orders
+	12, // 8: rapport.profiles.v1.Profile.categories:type_name -> rapport.profiles.v1.Affinity
+	12, // 9: rapport.profiles.v1.Profile.brands:type_name -> rapport.profiles.v1.Affinity
+	13, // 10: rapport.profiles.v1.Profile.session:type_name -> rapport.profiles.v1.Session
+	16, // 11: rapport.profiles.v1.Profile.dedupe:type_name -> rapport.profiles.v1.DedupeHour
+	17, // 12: rapport.profiles.v1.Profile.runs:type_name -> rapport.profiles.v1.Run
+	18, // 13: rapport.profiles.v1.Profile.messages:type_name -> rapport.profiles.v1.SentMessage
+	19, // 14: rapport.profiles.v1.Profile.message_stats:type_name -> rapport.profiles.v1.MessageStats
+	20, // 15: rapport.profiles.v1.Profile.triggers:type_name -> rapport.profiles.v1.TriggerState
+	21, // 16: rapport.profiles.v1.Profile.counts:type_name -> rapport.profiles.v1.EventCount
+	5,  // 17: rapport.profiles.v1.Line.ops:type_name -> rapport.profiles.v1.CartOp
 	4,  // 18: rapport.profiles.v1.Cart.lines:type_name -> rapport.profiles.v1.Line
-	6,  // 19: rapport.profiles.v1.Cart.removals:type_name -> rapport.profiles.v1.Removal
-	9,  // 20: rapport.profiles.v1.Orders.recent:type_name -> rapport.profiles.v1.Order
-	4,  // 21: rapport.profiles.v1.Order.products:type_name -> rapport.profiles.v1.Line
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	7,  // 19: rapport.profiles.v1.Cart.removals:type_name -> rapport.profiles.v1.Removal
+	5,  // 20: rapport.profiles.v1.Removal.ops:type_name -> rapport.profiles.v1.CartOp
+	10, // 21: rapport.profiles.v1.Orders.recent:type_name -> rapport.profiles.v1.Order
+	11, // 22: rapport.profiles.v1.Orders.notes:type_name -> rapport.profiles.v1.OrderNote
+	4,  // 23: rapport.profiles.v1.Order.products:type_name -> rapport.profiles.v1.Line
+	15, // 24: rapport.profiles.v1.Timeline.entries:type_name -> rapport.profiles.v1.Entry
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_engine_profiles_profile_proto_init() }
@@ -2107,7 +2392,7 @@ func file_engine_profiles_profile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engine_profiles_profile_proto_rawDesc), len(file_engine_profiles_profile_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -12,6 +12,7 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	io "io"
 	math "math"
+	sync "sync"
 	unsafe "unsafe"
 )
 
@@ -26,7 +27,7 @@ func (m *Profile) CloneVT() *Profile {
 	if m == nil {
 		return (*Profile)(nil)
 	}
-	r := new(Profile)
+	r := ProfileFromVTPool()
 	r.Id = m.Id
 	r.AliasOf = m.AliasOf
 	r.Locale = m.Locale
@@ -41,6 +42,7 @@ func (m *Profile) CloneVT() *Profile {
 	r.LastAt = m.LastAt
 	r.Blocked = m.Blocked
 	r.SoftBounces = m.SoftBounces
+	r.TraitsAt = m.TraitsAt
 	if rhs := m.Identifiers; rhs != nil {
 		tmpContainer := make([]string, len(rhs))
 		copy(tmpContainer, rhs)
@@ -113,11 +115,9 @@ func (m *Profile) CloneVT() *Profile {
 		r.Brands = tmpContainer
 	}
 	if rhs := m.Timeline; rhs != nil {
-		tmpContainer := make([]*Entry, len(rhs))
-		for k, v := range rhs {
-			tmpContainer[k] = v.CloneVT()
-		}
-		r.Timeline = tmpContainer
+		tmpBytes := make([]byte, len(rhs))
+		copy(tmpBytes, rhs)
+		r.Timeline = tmpBytes
 	}
 	if rhs := m.Dedupe; rhs != nil {
 		tmpContainer := make([]*DedupeHour, len(rhs))
@@ -181,7 +181,7 @@ func (m *Consent) CloneVT() *Consent {
 	if m == nil {
 		return (*Consent)(nil)
 	}
-	r := new(Consent)
+	r := ConsentFromVTPool()
 	r.Channel = m.Channel
 	r.Granted = m.Granted
 	r.At = m.At
@@ -201,7 +201,7 @@ func (m *Suppression) CloneVT() *Suppression {
 	if m == nil {
 		return (*Suppression)(nil)
 	}
-	r := new(Suppression)
+	r := SuppressionFromVTPool()
 	r.Channel = m.Channel
 	r.Reason = m.Reason
 	r.At = m.At
@@ -220,7 +220,7 @@ func (m *Channel) CloneVT() *Channel {
 	if m == nil {
 		return (*Channel)(nil)
 	}
-	r := new(Channel)
+	r := ChannelFromVTPool()
 	r.Name = m.Name
 	r.FirstAt = m.FirstAt
 	r.LastAt = m.LastAt
@@ -240,7 +240,7 @@ func (m *Line) CloneVT() *Line {
 	if m == nil {
 		return (*Line)(nil)
 	}
-	r := new(Line)
+	r := LineFromVTPool()
 	r.Id = m.Id
 	r.Name = m.Name
 	r.Brand = m.Brand
@@ -256,6 +256,13 @@ func (m *Line) CloneVT() *Line {
 		copy(tmpContainer, rhs)
 		r.Category = tmpContainer
 	}
+	if rhs := m.Ops; rhs != nil {
+		tmpContainer := make([]*CartOp, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.Ops = tmpContainer
+	}
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -267,14 +274,33 @@ func (m *Line) CloneMessageVT() proto.Message {
 	return m.CloneVT()
 }
 
+func (m *CartOp) CloneVT() *CartOp {
+	if m == nil {
+		return (*CartOp)(nil)
+	}
+	r := CartOpFromVTPool()
+	r.At = m.At
+	r.Quantity = m.Quantity
+	if len(m.unknownFields) > 0 {
+		r.unknownFields = make([]byte, len(m.unknownFields))
+		copy(r.unknownFields, m.unknownFields)
+	}
+	return r
+}
+
+func (m *CartOp) CloneMessageVT() proto.Message {
+	return m.CloneVT()
+}
+
 func (m *Cart) CloneVT() *Cart {
 	if m == nil {
 		return (*Cart)(nil)
 	}
-	r := new(Cart)
+	r := CartFromVTPool()
 	r.Id = m.Id
 	r.Url = m.Url
 	r.UpdatedAt = m.UpdatedAt
+	r.ReplacedAt = m.ReplacedAt
 	if rhs := m.Lines; rhs != nil {
 		tmpContainer := make([]*Line, len(rhs))
 		for k, v := range rhs {
@@ -304,9 +330,16 @@ func (m *Removal) CloneVT() *Removal {
 	if m == nil {
 		return (*Removal)(nil)
 	}
-	r := new(Removal)
+	r := RemovalFromVTPool()
 	r.Id = m.Id
 	r.At = m.At
+	if rhs := m.Ops; rhs != nil {
+		tmpContainer := make([]*CartOp, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.Ops = tmpContainer
+	}
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -322,7 +355,7 @@ func (m *Interest) CloneVT() *Interest {
 	if m == nil {
 		return (*Interest)(nil)
 	}
-	r := new(Interest)
+	r := InterestFromVTPool()
 	r.Id = m.Id
 	r.Channel = m.Channel
 	r.At = m.At
@@ -331,6 +364,7 @@ func (m *Interest) CloneVT() *Interest {
 	r.Days = m.Days
 	r.Price = m.Price
 	r.Available = m.Available
+	r.DayBits = m.DayBits
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -346,7 +380,7 @@ func (m *Orders) CloneVT() *Orders {
 	if m == nil {
 		return (*Orders)(nil)
 	}
-	r := new(Orders)
+	r := OrdersFromVTPool()
 	r.Count = m.Count
 	r.Revenue = m.Revenue
 	r.FirstAt = m.FirstAt
@@ -363,6 +397,13 @@ func (m *Orders) CloneVT() *Orders {
 		copy(tmpContainer, rhs)
 		r.Seen = tmpContainer
 	}
+	if rhs := m.Notes; rhs != nil {
+		tmpContainer := make([]*OrderNote, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.Notes = tmpContainer
+	}
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -378,7 +419,7 @@ func (m *Order) CloneVT() *Order {
 	if m == nil {
 		return (*Order)(nil)
 	}
-	r := new(Order)
+	r := OrderFromVTPool()
 	r.Id = m.Id
 	r.At = m.At
 	r.Status = m.Status
@@ -386,6 +427,9 @@ func (m *Order) CloneVT() *Order {
 	r.Coupon = m.Coupon
 	r.Total = m.Total
 	r.HasTotal = m.HasTotal
+	r.StatusAt = m.StatusAt
+	r.Refunded = m.Refunded
+	r.Void = m.Void
 	if rhs := m.Products; rhs != nil {
 		tmpContainer := make([]*Line, len(rhs))
 		for k, v := range rhs {
@@ -404,14 +448,34 @@ func (m *Order) CloneMessageVT() proto.Message {
 	return m.CloneVT()
 }
 
+func (m *OrderNote) CloneVT() *OrderNote {
+	if m == nil {
+		return (*OrderNote)(nil)
+	}
+	r := OrderNoteFromVTPool()
+	r.Order = m.Order
+	r.Status = m.Status
+	r.StatusAt = m.StatusAt
+	r.Refunded = m.Refunded
+	r.Void = m.Void
+	if len(m.unknownFields) > 0 {
+		r.unknownFields = make([]byte, len(m.unknownFields))
+		copy(r.unknownFields, m.unknownFields)
+	}
+	return r
+}
+
+func (m *OrderNote) CloneMessageVT() proto.Message {
+	return m.CloneVT()
+}
+
 func (m *Affinity) CloneVT() *Affinity {
 	if m == nil {
 		return (*Affinity)(nil)
 	}
-	r := new(Affinity)
+	r := AffinityFromVTPool()
 	r.Name = m.Name
-	r.Weight = m.Weight
-	r.At = m.At
+	r.Score = m.Score
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -427,7 +491,7 @@ func (m *Session) CloneVT() *Session {
 	if m == nil {
 		return (*Session)(nil)
 	}
-	r := new(Session)
+	r := SessionFromVTPool()
 	r.StartedAt = m.StartedAt
 	r.LastAt = m.LastAt
 	r.Channel = m.Channel
@@ -458,17 +522,46 @@ func (m *Session) CloneMessageVT() proto.Message {
 	return m.CloneVT()
 }
 
+func (m *Timeline) CloneVT() *Timeline {
+	if m == nil {
+		return (*Timeline)(nil)
+	}
+	r := new(Timeline)
+	if rhs := m.Entries; rhs != nil {
+		tmpContainer := make([]*Entry, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.Entries = tmpContainer
+	}
+	if len(m.unknownFields) > 0 {
+		r.unknownFields = make([]byte, len(m.unknownFields))
+		copy(r.unknownFields, m.unknownFields)
+	}
+	return r
+}
+
+func (m *Timeline) CloneMessageVT() proto.Message {
+	return m.CloneVT()
+}
+
 func (m *Entry) CloneVT() *Entry {
 	if m == nil {
 		return (*Entry)(nil)
 	}
 	r := new(Entry)
 	r.MessageId = m.MessageId
-	r.Type = m.Type
+	r.Code = m.Code
 	r.Event = m.Event
+	r.Kind = m.Kind
 	r.Channel = m.Channel
 	r.At = m.At
 	r.Value = m.Value
+	if rhs := m.Uuid; rhs != nil {
+		tmpBytes := make([]byte, len(rhs))
+		copy(tmpBytes, rhs)
+		r.Uuid = tmpBytes
+	}
 	if rhs := m.Items; rhs != nil {
 		tmpContainer := make([]string, len(rhs))
 		copy(tmpContainer, rhs)
@@ -489,7 +582,7 @@ func (m *DedupeHour) CloneVT() *DedupeHour {
 	if m == nil {
 		return (*DedupeHour)(nil)
 	}
-	r := new(DedupeHour)
+	r := DedupeHourFromVTPool()
 	r.Hour = m.Hour
 	if rhs := m.Ids; rhs != nil {
 		tmpContainer := make([]uint64, len(rhs))
@@ -511,7 +604,7 @@ func (m *Run) CloneVT() *Run {
 	if m == nil {
 		return (*Run)(nil)
 	}
-	r := new(Run)
+	r := RunFromVTPool()
 	r.Trigger = m.Trigger
 	r.Key = m.Key
 	r.Profile = m.Profile
@@ -553,7 +646,7 @@ func (m *SentMessage) CloneVT() *SentMessage {
 	if m == nil {
 		return (*SentMessage)(nil)
 	}
-	r := new(SentMessage)
+	r := SentMessageFromVTPool()
 	r.Id = m.Id
 	r.Trigger = m.Trigger
 	r.Channel = m.Channel
@@ -574,7 +667,7 @@ func (m *MessageStats) CloneVT() *MessageStats {
 	if m == nil {
 		return (*MessageStats)(nil)
 	}
-	r := new(MessageStats)
+	r := MessageStatsFromVTPool()
 	r.Channel = m.Channel
 	r.Sent = m.Sent
 	r.Opened = m.Opened
@@ -598,7 +691,7 @@ func (m *TriggerState) CloneVT() *TriggerState {
 	if m == nil {
 		return (*TriggerState)(nil)
 	}
-	r := new(TriggerState)
+	r := TriggerStateFromVTPool()
 	r.Trigger = m.Trigger
 	r.LastStartAt = m.LastStartAt
 	r.LastEndAt = m.LastEndAt
@@ -619,7 +712,7 @@ func (m *EventCount) CloneVT() *EventCount {
 	if m == nil {
 		return (*EventCount)(nil)
 	}
-	r := new(EventCount)
+	r := EventCountFromVTPool()
 	r.Name = m.Name
 	r.LastAt = m.LastAt
 	if rhs := m.At; rhs != nil {
@@ -667,6 +760,13 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.TraitsAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.TraitsAt))
+		i--
+		dAtA[i] = 0x2
+		i--
+		dAtA[i] = 0x90
 	}
 	if m.SoftBounces != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.SoftBounces))
@@ -811,18 +911,13 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		}
 	}
 	if len(m.Timeline) > 0 {
-		for iNdEx := len(m.Timeline) - 1; iNdEx >= 0; iNdEx-- {
-			size, err := m.Timeline[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
-			if err != nil {
-				return 0, err
-			}
-			i -= size
-			i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
-			i--
-			dAtA[i] = 0x1
-			i--
-			dAtA[i] = 0xa2
-		}
+		i -= len(m.Timeline)
+		copy(dAtA[i:], m.Timeline)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Timeline)))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xa2
 	}
 	if m.Session != nil {
 		size, err := m.Session.MarshalToSizedBufferVT(dAtA[:i])
@@ -1220,6 +1315,18 @@ func (m *Line) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.Ops) > 0 {
+		for iNdEx := len(m.Ops) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.Ops[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+			i--
+			dAtA[i] = 0x62
+		}
+	}
 	if len(m.Channel) > 0 {
 		i -= len(m.Channel)
 		copy(dAtA[i:], m.Channel)
@@ -1297,6 +1404,49 @@ func (m *Line) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *CartOp) MarshalVT() (dAtA []byte, err error) {
+	if m == nil {
+		return nil, nil
+	}
+	size := m.SizeVT()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBufferVT(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *CartOp) MarshalToVT(dAtA []byte) (int, error) {
+	size := m.SizeVT()
+	return m.MarshalToSizedBufferVT(dAtA[:size])
+}
+
+func (m *CartOp) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
+	if m == nil {
+		return 0, nil
+	}
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.unknownFields != nil {
+		i -= len(m.unknownFields)
+		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.Quantity != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64((uint64(m.Quantity)<<1)^uint64((m.Quantity>>63))))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.At != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.At))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *Cart) MarshalVT() (dAtA []byte, err error) {
 	if m == nil {
 		return nil, nil
@@ -1326,6 +1476,11 @@ func (m *Cart) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.ReplacedAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.ReplacedAt))
+		i--
+		dAtA[i] = 0x30
 	}
 	if len(m.Removals) > 0 {
 		for iNdEx := len(m.Removals) - 1; iNdEx >= 0; iNdEx-- {
@@ -1403,6 +1558,18 @@ func (m *Removal) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.Ops) > 0 {
+		for iNdEx := len(m.Ops) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.Ops[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+			i--
+			dAtA[i] = 0x1a
+		}
+	}
 	if m.At != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.At))
 		i--
@@ -1447,6 +1614,11 @@ func (m *Interest) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.DayBits != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.DayBits))
+		i--
+		dAtA[i] = 0x48
 	}
 	if m.Available {
 		i--
@@ -1531,6 +1703,18 @@ func (m *Orders) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.Notes) > 0 {
+		for iNdEx := len(m.Notes) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.Notes[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+			i--
+			dAtA[i] = 0x3a
+		}
+	}
 	if len(m.Seen) > 0 {
 		for iNdEx := len(m.Seen) - 1; iNdEx >= 0; iNdEx-- {
 			i -= 8
@@ -1606,6 +1790,27 @@ func (m *Order) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Void {
+		i--
+		if m.Void {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x58
+	}
+	if m.Refunded != 0 {
+		i -= 8
+		binary.LittleEndian.PutUint64(dAtA[i:], uint64(math.Float64bits(float64(m.Refunded))))
+		i--
+		dAtA[i] = 0x51
+	}
+	if m.StatusAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.StatusAt))
+		i--
+		dAtA[i] = 0x48
+	}
 	if len(m.Products) > 0 {
 		for iNdEx := len(m.Products) - 1; iNdEx >= 0; iNdEx-- {
 			size, err := m.Products[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
@@ -1670,6 +1875,73 @@ func (m *Order) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *OrderNote) MarshalVT() (dAtA []byte, err error) {
+	if m == nil {
+		return nil, nil
+	}
+	size := m.SizeVT()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBufferVT(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *OrderNote) MarshalToVT(dAtA []byte) (int, error) {
+	size := m.SizeVT()
+	return m.MarshalToSizedBufferVT(dAtA[:size])
+}
+
+func (m *OrderNote) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
+	if m == nil {
+		return 0, nil
+	}
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.unknownFields != nil {
+		i -= len(m.unknownFields)
+		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.Void {
+		i--
+		if m.Void {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Refunded != 0 {
+		i -= 8
+		binary.LittleEndian.PutUint64(dAtA[i:], uint64(math.Float64bits(float64(m.Refunded))))
+		i--
+		dAtA[i] = 0x21
+	}
+	if m.StatusAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.StatusAt))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Status) > 0 {
+		i -= len(m.Status)
+		copy(dAtA[i:], m.Status)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Status)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Order != 0 {
+		i -= 8
+		binary.LittleEndian.PutUint64(dAtA[i:], uint64(m.Order))
+		i--
+		dAtA[i] = 0x9
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *Affinity) MarshalVT() (dAtA []byte, err error) {
 	if m == nil {
 		return nil, nil
@@ -1700,16 +1972,11 @@ func (m *Affinity) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
-	if m.At != 0 {
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.At))
+	if m.Score != 0 {
+		i -= 4
+		binary.LittleEndian.PutUint32(dAtA[i:], uint32(math.Float32bits(float32(m.Score))))
 		i--
-		dAtA[i] = 0x18
-	}
-	if m.Weight != 0 {
-		i -= 8
-		binary.LittleEndian.PutUint64(dAtA[i:], uint64(math.Float64bits(float64(m.Weight))))
-		i--
-		dAtA[i] = 0x11
+		dAtA[i] = 0x15
 	}
 	if len(m.Name) > 0 {
 		i -= len(m.Name)
@@ -1803,6 +2070,51 @@ func (m *Session) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *Timeline) MarshalVT() (dAtA []byte, err error) {
+	if m == nil {
+		return nil, nil
+	}
+	size := m.SizeVT()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBufferVT(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Timeline) MarshalToVT(dAtA []byte) (int, error) {
+	size := m.SizeVT()
+	return m.MarshalToSizedBufferVT(dAtA[:size])
+}
+
+func (m *Timeline) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
+	if m == nil {
+		return 0, nil
+	}
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.unknownFields != nil {
+		i -= len(m.unknownFields)
+		copy(dAtA[i:], m.unknownFields)
+	}
+	if len(m.Entries) > 0 {
+		for iNdEx := len(m.Entries) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.Entries[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *Entry) MarshalVT() (dAtA []byte, err error) {
 	if m == nil {
 		return nil, nil
@@ -1834,10 +2146,9 @@ func (m *Entry) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		copy(dAtA[i:], m.unknownFields)
 	}
 	if m.Value != 0 {
-		i -= 8
-		binary.LittleEndian.PutUint64(dAtA[i:], uint64(math.Float64bits(float64(m.Value))))
+		i = protohelpers.EncodeVarint(dAtA, i, uint64((uint64(m.Value)<<1)^uint64((m.Value>>63))))
 		i--
-		dAtA[i] = 0x39
+		dAtA[i] = 0x48
 	}
 	if len(m.Items) > 0 {
 		for iNdEx := len(m.Items) - 1; iNdEx >= 0; iNdEx-- {
@@ -1845,39 +2156,49 @@ func (m *Entry) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 			copy(dAtA[i:], m.Items[iNdEx])
 			i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Items[iNdEx])))
 			i--
-			dAtA[i] = 0x32
+			dAtA[i] = 0x42
 		}
 	}
 	if m.At != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.At))
 		i--
-		dAtA[i] = 0x28
+		dAtA[i] = 0x38
 	}
 	if len(m.Channel) > 0 {
 		i -= len(m.Channel)
 		copy(dAtA[i:], m.Channel)
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Channel)))
 		i--
-		dAtA[i] = 0x22
+		dAtA[i] = 0x32
+	}
+	if m.Kind != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Kind))
+		i--
+		dAtA[i] = 0x28
 	}
 	if len(m.Event) > 0 {
 		i -= len(m.Event)
 		copy(dAtA[i:], m.Event)
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Event)))
 		i--
-		dAtA[i] = 0x1a
+		dAtA[i] = 0x22
 	}
-	if len(m.Type) > 0 {
-		i -= len(m.Type)
-		copy(dAtA[i:], m.Type)
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Type)))
+	if m.Code != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Code))
 		i--
-		dAtA[i] = 0x12
+		dAtA[i] = 0x18
 	}
 	if len(m.MessageId) > 0 {
 		i -= len(m.MessageId)
 		copy(dAtA[i:], m.MessageId)
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.MessageId)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Uuid) > 0 {
+		i -= len(m.Uuid)
+		copy(dAtA[i:], m.Uuid)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Uuid)))
 		i--
 		dAtA[i] = 0xa
 	}
@@ -2347,6 +2668,561 @@ func (m *EventCount) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+var vtprotoPool_Profile = sync.Pool{
+	New: func() interface{} {
+		return &Profile{}
+	},
+}
+
+func (m *Profile) ResetVT() {
+	if m != nil {
+		f0 := m.Identifiers[:0]
+		f1 := m.Claimed[:0]
+		f2 := m.Traits[:0]
+		for _, mm := range m.Consents {
+			mm.ResetVT()
+		}
+		f3 := m.Consents[:0]
+		for _, mm := range m.Suppressed {
+			mm.ResetVT()
+		}
+		f4 := m.Suppressed[:0]
+		for _, mm := range m.Channels {
+			mm.ResetVT()
+		}
+		f5 := m.Channels[:0]
+		m.Cart.ReturnToVTPool()
+		for _, mm := range m.Viewed {
+			mm.ResetVT()
+		}
+		f6 := m.Viewed[:0]
+		for _, mm := range m.Wishlist {
+			mm.ResetVT()
+		}
+		f7 := m.Wishlist[:0]
+		for _, mm := range m.Waiting {
+			mm.ResetVT()
+		}
+		f8 := m.Waiting[:0]
+		m.Orders.ReturnToVTPool()
+		for _, mm := range m.Categories {
+			mm.ResetVT()
+		}
+		f9 := m.Categories[:0]
+		for _, mm := range m.Brands {
+			mm.ResetVT()
+		}
+		f10 := m.Brands[:0]
+		m.Session.ReturnToVTPool()
+		f11 := m.Timeline[:0]
+		for _, mm := range m.Dedupe {
+			mm.ResetVT()
+		}
+		f12 := m.Dedupe[:0]
+		for _, mm := range m.Runs {
+			mm.ResetVT()
+		}
+		f13 := m.Runs[:0]
+		for _, mm := range m.Messages {
+			mm.ResetVT()
+		}
+		f14 := m.Messages[:0]
+		for _, mm := range m.MessageStats {
+			mm.ResetVT()
+		}
+		f15 := m.MessageStats[:0]
+		for _, mm := range m.Triggers {
+			mm.ResetVT()
+		}
+		f16 := m.Triggers[:0]
+		for _, mm := range m.Counts {
+			mm.ResetVT()
+		}
+		f17 := m.Counts[:0]
+		f18 := m.Conflicts[:0]
+		m.Reset()
+		m.Identifiers = f0
+		m.Claimed = f1
+		m.Traits = f2
+		m.Consents = f3
+		m.Suppressed = f4
+		m.Channels = f5
+		m.Viewed = f6
+		m.Wishlist = f7
+		m.Waiting = f8
+		m.Categories = f9
+		m.Brands = f10
+		m.Timeline = f11
+		m.Dedupe = f12
+		m.Runs = f13
+		m.Messages = f14
+		m.MessageStats = f15
+		m.Triggers = f16
+		m.Counts = f17
+		m.Conflicts = f18
+	}
+}
+func (m *Profile) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Profile.Put(m)
+	}
+}
+func ProfileFromVTPool() *Profile {
+	return vtprotoPool_Profile.Get().(*Profile)
+}
+
+var vtprotoPool_Consent = sync.Pool{
+	New: func() interface{} {
+		return &Consent{}
+	},
+}
+
+func (m *Consent) ResetVT() {
+	if m != nil {
+		m.Reset()
+	}
+}
+func (m *Consent) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Consent.Put(m)
+	}
+}
+func ConsentFromVTPool() *Consent {
+	return vtprotoPool_Consent.Get().(*Consent)
+}
+
+var vtprotoPool_Suppression = sync.Pool{
+	New: func() interface{} {
+		return &Suppression{}
+	},
+}
+
+func (m *Suppression) ResetVT() {
+	if m != nil {
+		m.Reset()
+	}
+}
+func (m *Suppression) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Suppression.Put(m)
+	}
+}
+func SuppressionFromVTPool() *Suppression {
+	return vtprotoPool_Suppression.Get().(*Suppression)
+}
+
+var vtprotoPool_Channel = sync.Pool{
+	New: func() interface{} {
+		return &Channel{}
+	},
+}
+
+func (m *Channel) ResetVT() {
+	if m != nil {
+		m.Reset()
+	}
+}
+func (m *Channel) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Channel.Put(m)
+	}
+}
+func ChannelFromVTPool() *Channel {
+	return vtprotoPool_Channel.Get().(*Channel)
+}
+
+var vtprotoPool_Line = sync.Pool{
+	New: func() interface{} {
+		return &Line{}
+	},
+}
+
+func (m *Line) ResetVT() {
+	if m != nil {
+		f0 := m.Category[:0]
+		for _, mm := range m.Ops {
+			mm.ResetVT()
+		}
+		f1 := m.Ops[:0]
+		m.Reset()
+		m.Category = f0
+		m.Ops = f1
+	}
+}
+func (m *Line) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Line.Put(m)
+	}
+}
+func LineFromVTPool() *Line {
+	return vtprotoPool_Line.Get().(*Line)
+}
+
+var vtprotoPool_CartOp = sync.Pool{
+	New: func() interface{} {
+		return &CartOp{}
+	},
+}
+
+func (m *CartOp) ResetVT() {
+	if m != nil {
+		m.Reset()
+	}
+}
+func (m *CartOp) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_CartOp.Put(m)
+	}
+}
+func CartOpFromVTPool() *CartOp {
+	return vtprotoPool_CartOp.Get().(*CartOp)
+}
+
+var vtprotoPool_Cart = sync.Pool{
+	New: func() interface{} {
+		return &Cart{}
+	},
+}
+
+func (m *Cart) ResetVT() {
+	if m != nil {
+		for _, mm := range m.Lines {
+			mm.ResetVT()
+		}
+		f0 := m.Lines[:0]
+		for _, mm := range m.Removals {
+			mm.ResetVT()
+		}
+		f1 := m.Removals[:0]
+		m.Reset()
+		m.Lines = f0
+		m.Removals = f1
+	}
+}
+func (m *Cart) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Cart.Put(m)
+	}
+}
+func CartFromVTPool() *Cart {
+	return vtprotoPool_Cart.Get().(*Cart)
+}
+
+var vtprotoPool_Removal = sync.Pool{
+	New: func() interface{} {
+		return &Removal{}
+	},
+}
+
+func (m *Removal) ResetVT() {
+	if m != nil {
+		for _, mm := range m.Ops {
+			mm.ResetVT()
+		}
+		f0 := m.Ops[:0]
+		m.Reset()
+		m.Ops = f0
+	}
+}
+func (m *Removal) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Removal.Put(m)
+	}
+}
+func RemovalFromVTPool() *Removal {
+	return vtprotoPool_Removal.Get().(*Removal)
+}
+
+var vtprotoPool_Interest = sync.Pool{
+	New: func() interface{} {
+		return &Interest{}
+	},
+}
+
+func (m *Interest) ResetVT() {
+	if m != nil {
+		m.Reset()
+	}
+}
+func (m *Interest) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Interest.Put(m)
+	}
+}
+func InterestFromVTPool() *Interest {
+	return vtprotoPool_Interest.Get().(*Interest)
+}
+
+var vtprotoPool_Orders = sync.Pool{
+	New: func() interface{} {
+		return &Orders{}
+	},
+}
+
+func (m *Orders) ResetVT() {
+	if m != nil {
+		for _, mm := range m.Recent {
+			mm.ResetVT()
+		}
+		f0 := m.Recent[:0]
+		f1 := m.Seen[:0]
+		for _, mm := range m.Notes {
+			mm.ResetVT()
+		}
+		f2 := m.Notes[:0]
+		m.Reset()
+		m.Recent = f0
+		m.Seen = f1
+		m.Notes = f2
+	}
+}
+func (m *Orders) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Orders.Put(m)
+	}
+}
+func OrdersFromVTPool() *Orders {
+	return vtprotoPool_Orders.Get().(*Orders)
+}
+
+var vtprotoPool_Order = sync.Pool{
+	New: func() interface{} {
+		return &Order{}
+	},
+}
+
+func (m *Order) ResetVT() {
+	if m != nil {
+		for _, mm := range m.Products {
+			mm.ResetVT()
+		}
+		f0 := m.Products[:0]
+		m.Reset()
+		m.Products = f0
+	}
+}
+func (m *Order) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Order.Put(m)
+	}
+}
+func OrderFromVTPool() *Order {
+	return vtprotoPool_Order.Get().(*Order)
+}
+
+var vtprotoPool_OrderNote = sync.Pool{
+	New: func() interface{} {
+		return &OrderNote{}
+	},
+}
+
+func (m *OrderNote) ResetVT() {
+	if m != nil {
+		m.Reset()
+	}
+}
+func (m *OrderNote) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_OrderNote.Put(m)
+	}
+}
+func OrderNoteFromVTPool() *OrderNote {
+	return vtprotoPool_OrderNote.Get().(*OrderNote)
+}
+
+var vtprotoPool_Affinity = sync.Pool{
+	New: func() interface{} {
+		return &Affinity{}
+	},
+}
+
+func (m *Affinity) ResetVT() {
+	if m != nil {
+		m.Reset()
+	}
+}
+func (m *Affinity) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Affinity.Put(m)
+	}
+}
+func AffinityFromVTPool() *Affinity {
+	return vtprotoPool_Affinity.Get().(*Affinity)
+}
+
+var vtprotoPool_Session = sync.Pool{
+	New: func() interface{} {
+		return &Session{}
+	},
+}
+
+func (m *Session) ResetVT() {
+	if m != nil {
+		f0 := m.Viewed[:0]
+		f1 := m.Added[:0]
+		f2 := m.Searched[:0]
+		m.Reset()
+		m.Viewed = f0
+		m.Added = f1
+		m.Searched = f2
+	}
+}
+func (m *Session) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Session.Put(m)
+	}
+}
+func SessionFromVTPool() *Session {
+	return vtprotoPool_Session.Get().(*Session)
+}
+
+var vtprotoPool_DedupeHour = sync.Pool{
+	New: func() interface{} {
+		return &DedupeHour{}
+	},
+}
+
+func (m *DedupeHour) ResetVT() {
+	if m != nil {
+		f0 := m.Ids[:0]
+		m.Reset()
+		m.Ids = f0
+	}
+}
+func (m *DedupeHour) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_DedupeHour.Put(m)
+	}
+}
+func DedupeHourFromVTPool() *DedupeHour {
+	return vtprotoPool_DedupeHour.Get().(*DedupeHour)
+}
+
+var vtprotoPool_Run = sync.Pool{
+	New: func() interface{} {
+		return &Run{}
+	},
+}
+
+func (m *Run) ResetVT() {
+	if m != nil {
+		f0 := m.Event[:0]
+		f1 := m.Items[:0]
+		m.Reset()
+		m.Event = f0
+		m.Items = f1
+	}
+}
+func (m *Run) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Run.Put(m)
+	}
+}
+func RunFromVTPool() *Run {
+	return vtprotoPool_Run.Get().(*Run)
+}
+
+var vtprotoPool_SentMessage = sync.Pool{
+	New: func() interface{} {
+		return &SentMessage{}
+	},
+}
+
+func (m *SentMessage) ResetVT() {
+	if m != nil {
+		m.Reset()
+	}
+}
+func (m *SentMessage) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_SentMessage.Put(m)
+	}
+}
+func SentMessageFromVTPool() *SentMessage {
+	return vtprotoPool_SentMessage.Get().(*SentMessage)
+}
+
+var vtprotoPool_MessageStats = sync.Pool{
+	New: func() interface{} {
+		return &MessageStats{}
+	},
+}
+
+func (m *MessageStats) ResetVT() {
+	if m != nil {
+		m.Reset()
+	}
+}
+func (m *MessageStats) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_MessageStats.Put(m)
+	}
+}
+func MessageStatsFromVTPool() *MessageStats {
+	return vtprotoPool_MessageStats.Get().(*MessageStats)
+}
+
+var vtprotoPool_TriggerState = sync.Pool{
+	New: func() interface{} {
+		return &TriggerState{}
+	},
+}
+
+func (m *TriggerState) ResetVT() {
+	if m != nil {
+		m.Reset()
+	}
+}
+func (m *TriggerState) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_TriggerState.Put(m)
+	}
+}
+func TriggerStateFromVTPool() *TriggerState {
+	return vtprotoPool_TriggerState.Get().(*TriggerState)
+}
+
+var vtprotoPool_EventCount = sync.Pool{
+	New: func() interface{} {
+		return &EventCount{}
+	},
+}
+
+func (m *EventCount) ResetVT() {
+	if m != nil {
+		f0 := m.At[:0]
+		m.Reset()
+		m.At = f0
+	}
+}
+func (m *EventCount) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_EventCount.Put(m)
+	}
+}
+func EventCountFromVTPool() *EventCount {
+	return vtprotoPool_EventCount.Get().(*EventCount)
+}
 func (m *Profile) SizeVT() (n int) {
 	if m == nil {
 		return 0
@@ -2449,11 +3325,9 @@ func (m *Profile) SizeVT() (n int) {
 		l = m.Session.SizeVT()
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
-	if len(m.Timeline) > 0 {
-		for _, e := range m.Timeline {
-			l = e.SizeVT()
-			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
-		}
+	l = len(m.Timeline)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	if len(m.Dedupe) > 0 {
 		for _, e := range m.Dedupe {
@@ -2514,6 +3388,9 @@ func (m *Profile) SizeVT() (n int) {
 	}
 	if m.SoftBounces != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.SoftBounces))
+	}
+	if m.TraitsAt != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.TraitsAt))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -2636,6 +3513,28 @@ func (m *Line) SizeVT() (n int) {
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
+	if len(m.Ops) > 0 {
+		for _, e := range m.Ops {
+			l = e.SizeVT()
+			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
+	n += len(m.unknownFields)
+	return n
+}
+
+func (m *CartOp) SizeVT() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.At != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.At))
+	}
+	if m.Quantity != 0 {
+		n += 1 + protohelpers.SizeOfZigzag(uint64(m.Quantity))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2669,6 +3568,9 @@ func (m *Cart) SizeVT() (n int) {
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
 	}
+	if m.ReplacedAt != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.ReplacedAt))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2685,6 +3587,12 @@ func (m *Removal) SizeVT() (n int) {
 	}
 	if m.At != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.At))
+	}
+	if len(m.Ops) > 0 {
+		for _, e := range m.Ops {
+			l = e.SizeVT()
+			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
 	}
 	n += len(m.unknownFields)
 	return n
@@ -2722,6 +3630,9 @@ func (m *Interest) SizeVT() (n int) {
 	if m.Available {
 		n += 2
 	}
+	if m.DayBits != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.DayBits))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2752,6 +3663,12 @@ func (m *Orders) SizeVT() (n int) {
 	}
 	if len(m.Seen) > 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(len(m.Seen)*8)) + len(m.Seen)*8
+	}
+	if len(m.Notes) > 0 {
+		for _, e := range m.Notes {
+			l = e.SizeVT()
+			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
 	}
 	n += len(m.unknownFields)
 	return n
@@ -2794,6 +3711,41 @@ func (m *Order) SizeVT() (n int) {
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
 	}
+	if m.StatusAt != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.StatusAt))
+	}
+	if m.Refunded != 0 {
+		n += 9
+	}
+	if m.Void {
+		n += 2
+	}
+	n += len(m.unknownFields)
+	return n
+}
+
+func (m *OrderNote) SizeVT() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Order != 0 {
+		n += 9
+	}
+	l = len(m.Status)
+	if l > 0 {
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.StatusAt != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.StatusAt))
+	}
+	if m.Refunded != 0 {
+		n += 9
+	}
+	if m.Void {
+		n += 2
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2808,11 +3760,8 @@ func (m *Affinity) SizeVT() (n int) {
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
-	if m.Weight != 0 {
-		n += 9
-	}
-	if m.At != 0 {
-		n += 1 + protohelpers.SizeOfVarint(uint64(m.At))
+	if m.Score != 0 {
+		n += 5
 	}
 	n += len(m.unknownFields)
 	return n
@@ -2859,23 +3808,45 @@ func (m *Session) SizeVT() (n int) {
 	return n
 }
 
+func (m *Timeline) SizeVT() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Entries) > 0 {
+		for _, e := range m.Entries {
+			l = e.SizeVT()
+			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
+	n += len(m.unknownFields)
+	return n
+}
+
 func (m *Entry) SizeVT() (n int) {
 	if m == nil {
 		return 0
 	}
 	var l int
 	_ = l
+	l = len(m.Uuid)
+	if l > 0 {
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
 	l = len(m.MessageId)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
-	l = len(m.Type)
-	if l > 0 {
-		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	if m.Code != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Code))
 	}
 	l = len(m.Event)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.Kind != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Kind))
 	}
 	l = len(m.Channel)
 	if l > 0 {
@@ -2891,7 +3862,7 @@ func (m *Entry) SizeVT() (n int) {
 		}
 	}
 	if m.Value != 0 {
-		n += 9
+		n += 1 + protohelpers.SizeOfZigzag(uint64(m.Value))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -3418,7 +4389,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Consents = append(m.Consents, &Consent{})
+			if len(m.Consents) == cap(m.Consents) {
+				m.Consents = append(m.Consents, &Consent{})
+			} else {
+				m.Consents = m.Consents[:len(m.Consents)+1]
+				if m.Consents[len(m.Consents)-1] == nil {
+					m.Consents[len(m.Consents)-1] = &Consent{}
+				}
+			}
 			if err := m.Consents[len(m.Consents)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -3452,7 +4430,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Suppressed = append(m.Suppressed, &Suppression{})
+			if len(m.Suppressed) == cap(m.Suppressed) {
+				m.Suppressed = append(m.Suppressed, &Suppression{})
+			} else {
+				m.Suppressed = m.Suppressed[:len(m.Suppressed)+1]
+				if m.Suppressed[len(m.Suppressed)-1] == nil {
+					m.Suppressed[len(m.Suppressed)-1] = &Suppression{}
+				}
+			}
 			if err := m.Suppressed[len(m.Suppressed)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -3486,7 +4471,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Channels = append(m.Channels, &Channel{})
+			if len(m.Channels) == cap(m.Channels) {
+				m.Channels = append(m.Channels, &Channel{})
+			} else {
+				m.Channels = m.Channels[:len(m.Channels)+1]
+				if m.Channels[len(m.Channels)-1] == nil {
+					m.Channels[len(m.Channels)-1] = &Channel{}
+				}
+			}
 			if err := m.Channels[len(m.Channels)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -3521,7 +4513,7 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if m.Cart == nil {
-				m.Cart = &Cart{}
+				m.Cart = CartFromVTPool()
 			}
 			if err := m.Cart.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
@@ -3556,7 +4548,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Viewed = append(m.Viewed, &Interest{})
+			if len(m.Viewed) == cap(m.Viewed) {
+				m.Viewed = append(m.Viewed, &Interest{})
+			} else {
+				m.Viewed = m.Viewed[:len(m.Viewed)+1]
+				if m.Viewed[len(m.Viewed)-1] == nil {
+					m.Viewed[len(m.Viewed)-1] = &Interest{}
+				}
+			}
 			if err := m.Viewed[len(m.Viewed)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -3590,7 +4589,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Wishlist = append(m.Wishlist, &Interest{})
+			if len(m.Wishlist) == cap(m.Wishlist) {
+				m.Wishlist = append(m.Wishlist, &Interest{})
+			} else {
+				m.Wishlist = m.Wishlist[:len(m.Wishlist)+1]
+				if m.Wishlist[len(m.Wishlist)-1] == nil {
+					m.Wishlist[len(m.Wishlist)-1] = &Interest{}
+				}
+			}
 			if err := m.Wishlist[len(m.Wishlist)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -3624,7 +4630,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Waiting = append(m.Waiting, &Interest{})
+			if len(m.Waiting) == cap(m.Waiting) {
+				m.Waiting = append(m.Waiting, &Interest{})
+			} else {
+				m.Waiting = m.Waiting[:len(m.Waiting)+1]
+				if m.Waiting[len(m.Waiting)-1] == nil {
+					m.Waiting[len(m.Waiting)-1] = &Interest{}
+				}
+			}
 			if err := m.Waiting[len(m.Waiting)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -3659,7 +4672,7 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if m.Orders == nil {
-				m.Orders = &Orders{}
+				m.Orders = OrdersFromVTPool()
 			}
 			if err := m.Orders.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
@@ -3694,7 +4707,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Categories = append(m.Categories, &Affinity{})
+			if len(m.Categories) == cap(m.Categories) {
+				m.Categories = append(m.Categories, &Affinity{})
+			} else {
+				m.Categories = m.Categories[:len(m.Categories)+1]
+				if m.Categories[len(m.Categories)-1] == nil {
+					m.Categories[len(m.Categories)-1] = &Affinity{}
+				}
+			}
 			if err := m.Categories[len(m.Categories)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -3728,7 +4748,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Brands = append(m.Brands, &Affinity{})
+			if len(m.Brands) == cap(m.Brands) {
+				m.Brands = append(m.Brands, &Affinity{})
+			} else {
+				m.Brands = m.Brands[:len(m.Brands)+1]
+				if m.Brands[len(m.Brands)-1] == nil {
+					m.Brands[len(m.Brands)-1] = &Affinity{}
+				}
+			}
 			if err := m.Brands[len(m.Brands)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -3763,7 +4790,7 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if m.Session == nil {
-				m.Session = &Session{}
+				m.Session = SessionFromVTPool()
 			}
 			if err := m.Session.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
@@ -3773,7 +4800,7 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Timeline", wireType)
 			}
-			var msglen int
+			var byteLen int
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -3783,24 +4810,24 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				msglen |= int(b&0x7F) << shift
+				byteLen |= int(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
 			}
-			if msglen < 0 {
+			if byteLen < 0 {
 				return protohelpers.ErrInvalidLength
 			}
-			postIndex := iNdEx + msglen
+			postIndex := iNdEx + byteLen
 			if postIndex < 0 {
 				return protohelpers.ErrInvalidLength
 			}
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Timeline = append(m.Timeline, &Entry{})
-			if err := m.Timeline[len(m.Timeline)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
-				return err
+			m.Timeline = append(m.Timeline[:0], dAtA[iNdEx:postIndex]...)
+			if m.Timeline == nil {
+				m.Timeline = []byte{}
 			}
 			iNdEx = postIndex
 		case 21:
@@ -3832,7 +4859,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Dedupe = append(m.Dedupe, &DedupeHour{})
+			if len(m.Dedupe) == cap(m.Dedupe) {
+				m.Dedupe = append(m.Dedupe, &DedupeHour{})
+			} else {
+				m.Dedupe = m.Dedupe[:len(m.Dedupe)+1]
+				if m.Dedupe[len(m.Dedupe)-1] == nil {
+					m.Dedupe[len(m.Dedupe)-1] = &DedupeHour{}
+				}
+			}
 			if err := m.Dedupe[len(m.Dedupe)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -3866,7 +4900,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Runs = append(m.Runs, &Run{})
+			if len(m.Runs) == cap(m.Runs) {
+				m.Runs = append(m.Runs, &Run{})
+			} else {
+				m.Runs = m.Runs[:len(m.Runs)+1]
+				if m.Runs[len(m.Runs)-1] == nil {
+					m.Runs[len(m.Runs)-1] = &Run{}
+				}
+			}
 			if err := m.Runs[len(m.Runs)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -3900,7 +4941,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Messages = append(m.Messages, &SentMessage{})
+			if len(m.Messages) == cap(m.Messages) {
+				m.Messages = append(m.Messages, &SentMessage{})
+			} else {
+				m.Messages = m.Messages[:len(m.Messages)+1]
+				if m.Messages[len(m.Messages)-1] == nil {
+					m.Messages[len(m.Messages)-1] = &SentMessage{}
+				}
+			}
 			if err := m.Messages[len(m.Messages)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -3934,7 +4982,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.MessageStats = append(m.MessageStats, &MessageStats{})
+			if len(m.MessageStats) == cap(m.MessageStats) {
+				m.MessageStats = append(m.MessageStats, &MessageStats{})
+			} else {
+				m.MessageStats = m.MessageStats[:len(m.MessageStats)+1]
+				if m.MessageStats[len(m.MessageStats)-1] == nil {
+					m.MessageStats[len(m.MessageStats)-1] = &MessageStats{}
+				}
+			}
 			if err := m.MessageStats[len(m.MessageStats)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -3968,7 +5023,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Triggers = append(m.Triggers, &TriggerState{})
+			if len(m.Triggers) == cap(m.Triggers) {
+				m.Triggers = append(m.Triggers, &TriggerState{})
+			} else {
+				m.Triggers = m.Triggers[:len(m.Triggers)+1]
+				if m.Triggers[len(m.Triggers)-1] == nil {
+					m.Triggers[len(m.Triggers)-1] = &TriggerState{}
+				}
+			}
 			if err := m.Triggers[len(m.Triggers)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -4002,7 +5064,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Counts = append(m.Counts, &EventCount{})
+			if len(m.Counts) == cap(m.Counts) {
+				m.Counts = append(m.Counts, &EventCount{})
+			} else {
+				m.Counts = m.Counts[:len(m.Counts)+1]
+				if m.Counts[len(m.Counts)-1] == nil {
+					m.Counts[len(m.Counts)-1] = &EventCount{}
+				}
+			}
 			if err := m.Counts[len(m.Counts)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -4150,6 +5219,25 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.SoftBounces |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 34:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TraitsAt", wireType)
+			}
+			m.TraitsAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.TraitsAt |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -4938,6 +6026,138 @@ func (m *Line) UnmarshalVT(dAtA []byte) error {
 			}
 			m.Channel = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 12:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Ops", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.Ops) == cap(m.Ops) {
+				m.Ops = append(m.Ops, &CartOp{})
+			} else {
+				m.Ops = m.Ops[:len(m.Ops)+1]
+				if m.Ops[len(m.Ops)-1] == nil {
+					m.Ops[len(m.Ops)-1] = &CartOp{}
+				}
+			}
+			if err := m.Ops[len(m.Ops)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.unknownFields = append(m.unknownFields, dAtA[iNdEx:iNdEx+skippy]...)
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *CartOp) UnmarshalVT(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return protohelpers.ErrIntOverflow
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: CartOp: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: CartOp: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field At", wireType)
+			}
+			m.At = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.At |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Quantity", wireType)
+			}
+			var v uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			v = (v >> 1) ^ uint64((int64(v&1)<<63)>>63)
+			m.Quantity = int64(v)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -5101,7 +6321,14 @@ func (m *Cart) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Lines = append(m.Lines, &Line{})
+			if len(m.Lines) == cap(m.Lines) {
+				m.Lines = append(m.Lines, &Line{})
+			} else {
+				m.Lines = m.Lines[:len(m.Lines)+1]
+				if m.Lines[len(m.Lines)-1] == nil {
+					m.Lines[len(m.Lines)-1] = &Line{}
+				}
+			}
 			if err := m.Lines[len(m.Lines)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -5135,11 +6362,37 @@ func (m *Cart) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Removals = append(m.Removals, &Removal{})
+			if len(m.Removals) == cap(m.Removals) {
+				m.Removals = append(m.Removals, &Removal{})
+			} else {
+				m.Removals = m.Removals[:len(m.Removals)+1]
+				if m.Removals[len(m.Removals)-1] == nil {
+					m.Removals[len(m.Removals)-1] = &Removal{}
+				}
+			}
 			if err := m.Removals[len(m.Removals)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ReplacedAt", wireType)
+			}
+			m.ReplacedAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ReplacedAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -5242,6 +6495,47 @@ func (m *Removal) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Ops", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.Ops) == cap(m.Ops) {
+				m.Ops = append(m.Ops, &CartOp{})
+			} else {
+				m.Ops = m.Ops[:len(m.Ops)+1]
+				if m.Ops[len(m.Ops)-1] == nil {
+					m.Ops[len(m.Ops)-1] = &CartOp{}
+				}
+			}
+			if err := m.Ops[len(m.Ops)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -5464,6 +6758,25 @@ func (m *Interest) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.Available = bool(v != 0)
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field DayBits", wireType)
+			}
+			m.DayBits = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.DayBits |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -5612,7 +6925,14 @@ func (m *Orders) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Recent = append(m.Recent, &Order{})
+			if len(m.Recent) == cap(m.Recent) {
+				m.Recent = append(m.Recent, &Order{})
+			} else {
+				m.Recent = m.Recent[:len(m.Recent)+1]
+				if m.Recent[len(m.Recent)-1] == nil {
+					m.Recent[len(m.Recent)-1] = &Order{}
+				}
+			}
 			if err := m.Recent[len(m.Recent)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -5654,7 +6974,7 @@ func (m *Orders) UnmarshalVT(dAtA []byte) error {
 				}
 				var elementCount int
 				elementCount = packedLen / 8
-				if elementCount != 0 && len(m.Seen) == 0 {
+				if elementCount != 0 && len(m.Seen) == 0 && cap(m.Seen) < elementCount {
 					m.Seen = make([]uint64, 0, elementCount)
 				}
 				for iNdEx < postIndex {
@@ -5669,6 +6989,47 @@ func (m *Orders) UnmarshalVT(dAtA []byte) error {
 			} else {
 				return fmt.Errorf("proto: wrong wireType = %d for field Seen", wireType)
 			}
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Notes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.Notes) == cap(m.Notes) {
+				m.Notes = append(m.Notes, &OrderNote{})
+			} else {
+				m.Notes = m.Notes[:len(m.Notes)+1]
+				if m.Notes[len(m.Notes)-1] == nil {
+					m.Notes[len(m.Notes)-1] = &OrderNote{}
+				}
+			}
+			if err := m.Notes[len(m.Notes)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -5927,11 +7288,211 @@ func (m *Order) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Products = append(m.Products, &Line{})
+			if len(m.Products) == cap(m.Products) {
+				m.Products = append(m.Products, &Line{})
+			} else {
+				m.Products = m.Products[:len(m.Products)+1]
+				if m.Products[len(m.Products)-1] == nil {
+					m.Products[len(m.Products)-1] = &Line{}
+				}
+			}
 			if err := m.Products[len(m.Products)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field StatusAt", wireType)
+			}
+			m.StatusAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.StatusAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 1 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Refunded", wireType)
+			}
+			var v uint64
+			if (iNdEx + 8) > l {
+				return io.ErrUnexpectedEOF
+			}
+			v = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
+			iNdEx += 8
+			m.Refunded = float64(math.Float64frombits(v))
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Void", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Void = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.unknownFields = append(m.unknownFields, dAtA[iNdEx:iNdEx+skippy]...)
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *OrderNote) UnmarshalVT(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return protohelpers.ErrIntOverflow
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: OrderNote: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: OrderNote: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 1 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Order", wireType)
+			}
+			m.Order = 0
+			if (iNdEx + 8) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Order = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
+			iNdEx += 8
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Status", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Status = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field StatusAt", wireType)
+			}
+			m.StatusAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.StatusAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 1 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Refunded", wireType)
+			}
+			var v uint64
+			if (iNdEx + 8) > l {
+				return io.ErrUnexpectedEOF
+			}
+			v = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
+			iNdEx += 8
+			m.Refunded = float64(math.Float64frombits(v))
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Void", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Void = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -6016,35 +7577,16 @@ func (m *Affinity) UnmarshalVT(dAtA []byte) error {
 			m.Name = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
 		case 2:
-			if wireType != 1 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Weight", wireType)
+			if wireType != 5 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Score", wireType)
 			}
-			var v uint64
-			if (iNdEx + 8) > l {
+			var v uint32
+			if (iNdEx + 4) > l {
 				return io.ErrUnexpectedEOF
 			}
-			v = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
-			iNdEx += 8
-			m.Weight = float64(math.Float64frombits(v))
-		case 3:
-			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field At", wireType)
-			}
-			m.At = 0
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return protohelpers.ErrIntOverflow
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				m.At |= int64(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
+			v = uint32(binary.LittleEndian.Uint32(dAtA[iNdEx:]))
+			iNdEx += 4
+			m.Score = float32(math.Float32frombits(v))
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -6303,6 +7845,91 @@ func (m *Session) UnmarshalVT(dAtA []byte) error {
 	}
 	return nil
 }
+func (m *Timeline) UnmarshalVT(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return protohelpers.ErrIntOverflow
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Timeline: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Timeline: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Entries", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Entries = append(m.Entries, &Entry{})
+			if err := m.Entries[len(m.Entries)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.unknownFields = append(m.unknownFields, dAtA[iNdEx:iNdEx+skippy]...)
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
 func (m *Entry) UnmarshalVT(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -6334,6 +7961,40 @@ func (m *Entry) UnmarshalVT(dAtA []byte) error {
 		switch fieldNum {
 		case 1:
 			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Uuid", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Uuid = append(m.Uuid[:0], dAtA[iNdEx:postIndex]...)
+			if m.Uuid == nil {
+				m.Uuid = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field MessageId", wireType)
 			}
 			var stringLen uint64
@@ -6364,11 +8025,11 @@ func (m *Entry) UnmarshalVT(dAtA []byte) error {
 			}
 			m.MessageId = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
-		case 2:
-			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Type", wireType)
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Code", wireType)
 			}
-			var stringLen uint64
+			m.Code = 0
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -6378,25 +8039,12 @@ func (m *Entry) UnmarshalVT(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				stringLen |= uint64(b&0x7F) << shift
+				m.Code |= uint32(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
 			}
-			intStringLen := int(stringLen)
-			if intStringLen < 0 {
-				return protohelpers.ErrInvalidLength
-			}
-			postIndex := iNdEx + intStringLen
-			if postIndex < 0 {
-				return protohelpers.ErrInvalidLength
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			m.Type = string(dAtA[iNdEx:postIndex])
-			iNdEx = postIndex
-		case 3:
+		case 4:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Event", wireType)
 			}
@@ -6428,7 +8076,26 @@ func (m *Entry) UnmarshalVT(dAtA []byte) error {
 			}
 			m.Event = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
-		case 4:
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
+			}
+			m.Kind = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Kind |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Channel", wireType)
 			}
@@ -6460,7 +8127,7 @@ func (m *Entry) UnmarshalVT(dAtA []byte) error {
 			}
 			m.Channel = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
-		case 5:
+		case 7:
 			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field At", wireType)
 			}
@@ -6479,7 +8146,7 @@ func (m *Entry) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
-		case 6:
+		case 8:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Items", wireType)
 			}
@@ -6511,17 +8178,27 @@ func (m *Entry) UnmarshalVT(dAtA []byte) error {
 			}
 			m.Items = append(m.Items, string(dAtA[iNdEx:postIndex]))
 			iNdEx = postIndex
-		case 7:
-			if wireType != 1 {
+		case 9:
+			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Value", wireType)
 			}
 			var v uint64
-			if (iNdEx + 8) > l {
-				return io.ErrUnexpectedEOF
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
 			}
-			v = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
-			iNdEx += 8
-			m.Value = float64(math.Float64frombits(v))
+			v = (v >> 1) ^ uint64((int64(v&1)<<63)>>63)
+			m.Value = int64(v)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -6629,7 +8306,7 @@ func (m *DedupeHour) UnmarshalVT(dAtA []byte) error {
 				}
 				var elementCount int
 				elementCount = packedLen / 8
-				if elementCount != 0 && len(m.Ids) == 0 {
+				if elementCount != 0 && len(m.Ids) == 0 && cap(m.Ids) < elementCount {
 					m.Ids = make([]uint64, 0, elementCount)
 				}
 				for iNdEx < postIndex {
@@ -7883,7 +9560,7 @@ func (m *EventCount) UnmarshalVT(dAtA []byte) error {
 					}
 				}
 				elementCount = count
-				if elementCount != 0 && len(m.At) == 0 {
+				if elementCount != 0 && len(m.At) == 0 && cap(m.At) < elementCount {
 					m.At = make([]int64, 0, elementCount)
 				}
 				for iNdEx < postIndex {
@@ -8270,7 +9947,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Consents = append(m.Consents, &Consent{})
+			if len(m.Consents) == cap(m.Consents) {
+				m.Consents = append(m.Consents, &Consent{})
+			} else {
+				m.Consents = m.Consents[:len(m.Consents)+1]
+				if m.Consents[len(m.Consents)-1] == nil {
+					m.Consents[len(m.Consents)-1] = &Consent{}
+				}
+			}
 			if err := m.Consents[len(m.Consents)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -8304,7 +9988,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Suppressed = append(m.Suppressed, &Suppression{})
+			if len(m.Suppressed) == cap(m.Suppressed) {
+				m.Suppressed = append(m.Suppressed, &Suppression{})
+			} else {
+				m.Suppressed = m.Suppressed[:len(m.Suppressed)+1]
+				if m.Suppressed[len(m.Suppressed)-1] == nil {
+					m.Suppressed[len(m.Suppressed)-1] = &Suppression{}
+				}
+			}
 			if err := m.Suppressed[len(m.Suppressed)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -8338,7 +10029,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Channels = append(m.Channels, &Channel{})
+			if len(m.Channels) == cap(m.Channels) {
+				m.Channels = append(m.Channels, &Channel{})
+			} else {
+				m.Channels = m.Channels[:len(m.Channels)+1]
+				if m.Channels[len(m.Channels)-1] == nil {
+					m.Channels[len(m.Channels)-1] = &Channel{}
+				}
+			}
 			if err := m.Channels[len(m.Channels)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -8373,7 +10071,7 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if m.Cart == nil {
-				m.Cart = &Cart{}
+				m.Cart = CartFromVTPool()
 			}
 			if err := m.Cart.UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
@@ -8408,7 +10106,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Viewed = append(m.Viewed, &Interest{})
+			if len(m.Viewed) == cap(m.Viewed) {
+				m.Viewed = append(m.Viewed, &Interest{})
+			} else {
+				m.Viewed = m.Viewed[:len(m.Viewed)+1]
+				if m.Viewed[len(m.Viewed)-1] == nil {
+					m.Viewed[len(m.Viewed)-1] = &Interest{}
+				}
+			}
 			if err := m.Viewed[len(m.Viewed)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -8442,7 +10147,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Wishlist = append(m.Wishlist, &Interest{})
+			if len(m.Wishlist) == cap(m.Wishlist) {
+				m.Wishlist = append(m.Wishlist, &Interest{})
+			} else {
+				m.Wishlist = m.Wishlist[:len(m.Wishlist)+1]
+				if m.Wishlist[len(m.Wishlist)-1] == nil {
+					m.Wishlist[len(m.Wishlist)-1] = &Interest{}
+				}
+			}
 			if err := m.Wishlist[len(m.Wishlist)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -8476,7 +10188,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Waiting = append(m.Waiting, &Interest{})
+			if len(m.Waiting) == cap(m.Waiting) {
+				m.Waiting = append(m.Waiting, &Interest{})
+			} else {
+				m.Waiting = m.Waiting[:len(m.Waiting)+1]
+				if m.Waiting[len(m.Waiting)-1] == nil {
+					m.Waiting[len(m.Waiting)-1] = &Interest{}
+				}
+			}
 			if err := m.Waiting[len(m.Waiting)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -8511,7 +10230,7 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if m.Orders == nil {
-				m.Orders = &Orders{}
+				m.Orders = OrdersFromVTPool()
 			}
 			if err := m.Orders.UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
@@ -8546,7 +10265,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Categories = append(m.Categories, &Affinity{})
+			if len(m.Categories) == cap(m.Categories) {
+				m.Categories = append(m.Categories, &Affinity{})
+			} else {
+				m.Categories = m.Categories[:len(m.Categories)+1]
+				if m.Categories[len(m.Categories)-1] == nil {
+					m.Categories[len(m.Categories)-1] = &Affinity{}
+				}
+			}
 			if err := m.Categories[len(m.Categories)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -8580,7 +10306,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Brands = append(m.Brands, &Affinity{})
+			if len(m.Brands) == cap(m.Brands) {
+				m.Brands = append(m.Brands, &Affinity{})
+			} else {
+				m.Brands = m.Brands[:len(m.Brands)+1]
+				if m.Brands[len(m.Brands)-1] == nil {
+					m.Brands[len(m.Brands)-1] = &Affinity{}
+				}
+			}
 			if err := m.Brands[len(m.Brands)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -8615,7 +10348,7 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if m.Session == nil {
-				m.Session = &Session{}
+				m.Session = SessionFromVTPool()
 			}
 			if err := m.Session.UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
@@ -8625,7 +10358,7 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Timeline", wireType)
 			}
-			var msglen int
+			var byteLen int
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -8635,25 +10368,22 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				msglen |= int(b&0x7F) << shift
+				byteLen |= int(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
 			}
-			if msglen < 0 {
+			if byteLen < 0 {
 				return protohelpers.ErrInvalidLength
 			}
-			postIndex := iNdEx + msglen
+			postIndex := iNdEx + byteLen
 			if postIndex < 0 {
 				return protohelpers.ErrInvalidLength
 			}
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Timeline = append(m.Timeline, &Entry{})
-			if err := m.Timeline[len(m.Timeline)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
-				return err
-			}
+			m.Timeline = dAtA[iNdEx:postIndex]
 			iNdEx = postIndex
 		case 21:
 			if wireType != 2 {
@@ -8684,7 +10414,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Dedupe = append(m.Dedupe, &DedupeHour{})
+			if len(m.Dedupe) == cap(m.Dedupe) {
+				m.Dedupe = append(m.Dedupe, &DedupeHour{})
+			} else {
+				m.Dedupe = m.Dedupe[:len(m.Dedupe)+1]
+				if m.Dedupe[len(m.Dedupe)-1] == nil {
+					m.Dedupe[len(m.Dedupe)-1] = &DedupeHour{}
+				}
+			}
 			if err := m.Dedupe[len(m.Dedupe)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -8718,7 +10455,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Runs = append(m.Runs, &Run{})
+			if len(m.Runs) == cap(m.Runs) {
+				m.Runs = append(m.Runs, &Run{})
+			} else {
+				m.Runs = m.Runs[:len(m.Runs)+1]
+				if m.Runs[len(m.Runs)-1] == nil {
+					m.Runs[len(m.Runs)-1] = &Run{}
+				}
+			}
 			if err := m.Runs[len(m.Runs)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -8752,7 +10496,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Messages = append(m.Messages, &SentMessage{})
+			if len(m.Messages) == cap(m.Messages) {
+				m.Messages = append(m.Messages, &SentMessage{})
+			} else {
+				m.Messages = m.Messages[:len(m.Messages)+1]
+				if m.Messages[len(m.Messages)-1] == nil {
+					m.Messages[len(m.Messages)-1] = &SentMessage{}
+				}
+			}
 			if err := m.Messages[len(m.Messages)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -8786,7 +10537,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.MessageStats = append(m.MessageStats, &MessageStats{})
+			if len(m.MessageStats) == cap(m.MessageStats) {
+				m.MessageStats = append(m.MessageStats, &MessageStats{})
+			} else {
+				m.MessageStats = m.MessageStats[:len(m.MessageStats)+1]
+				if m.MessageStats[len(m.MessageStats)-1] == nil {
+					m.MessageStats[len(m.MessageStats)-1] = &MessageStats{}
+				}
+			}
 			if err := m.MessageStats[len(m.MessageStats)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -8820,7 +10578,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Triggers = append(m.Triggers, &TriggerState{})
+			if len(m.Triggers) == cap(m.Triggers) {
+				m.Triggers = append(m.Triggers, &TriggerState{})
+			} else {
+				m.Triggers = m.Triggers[:len(m.Triggers)+1]
+				if m.Triggers[len(m.Triggers)-1] == nil {
+					m.Triggers[len(m.Triggers)-1] = &TriggerState{}
+				}
+			}
 			if err := m.Triggers[len(m.Triggers)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -8854,7 +10619,14 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Counts = append(m.Counts, &EventCount{})
+			if len(m.Counts) == cap(m.Counts) {
+				m.Counts = append(m.Counts, &EventCount{})
+			} else {
+				m.Counts = m.Counts[:len(m.Counts)+1]
+				if m.Counts[len(m.Counts)-1] == nil {
+					m.Counts[len(m.Counts)-1] = &EventCount{}
+				}
+			}
 			if err := m.Counts[len(m.Counts)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -9006,6 +10778,25 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.SoftBounces |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 34:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TraitsAt", wireType)
+			}
+			m.TraitsAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.TraitsAt |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -9846,6 +11637,138 @@ func (m *Line) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 			m.Channel = stringValue
 			iNdEx = postIndex
+		case 12:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Ops", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.Ops) == cap(m.Ops) {
+				m.Ops = append(m.Ops, &CartOp{})
+			} else {
+				m.Ops = m.Ops[:len(m.Ops)+1]
+				if m.Ops[len(m.Ops)-1] == nil {
+					m.Ops[len(m.Ops)-1] = &CartOp{}
+				}
+			}
+			if err := m.Ops[len(m.Ops)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.unknownFields = append(m.unknownFields, dAtA[iNdEx:iNdEx+skippy]...)
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *CartOp) UnmarshalVTUnsafe(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return protohelpers.ErrIntOverflow
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: CartOp: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: CartOp: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field At", wireType)
+			}
+			m.At = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.At |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Quantity", wireType)
+			}
+			var v uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			v = (v >> 1) ^ uint64((int64(v&1)<<63)>>63)
+			m.Quantity = int64(v)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -10017,7 +11940,14 @@ func (m *Cart) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Lines = append(m.Lines, &Line{})
+			if len(m.Lines) == cap(m.Lines) {
+				m.Lines = append(m.Lines, &Line{})
+			} else {
+				m.Lines = m.Lines[:len(m.Lines)+1]
+				if m.Lines[len(m.Lines)-1] == nil {
+					m.Lines[len(m.Lines)-1] = &Line{}
+				}
+			}
 			if err := m.Lines[len(m.Lines)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -10051,11 +11981,37 @@ func (m *Cart) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Removals = append(m.Removals, &Removal{})
+			if len(m.Removals) == cap(m.Removals) {
+				m.Removals = append(m.Removals, &Removal{})
+			} else {
+				m.Removals = m.Removals[:len(m.Removals)+1]
+				if m.Removals[len(m.Removals)-1] == nil {
+					m.Removals[len(m.Removals)-1] = &Removal{}
+				}
+			}
 			if err := m.Removals[len(m.Removals)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ReplacedAt", wireType)
+			}
+			m.ReplacedAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ReplacedAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -10162,6 +12118,47 @@ func (m *Removal) UnmarshalVTUnsafe(dAtA []byte) error {
 					break
 				}
 			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Ops", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.Ops) == cap(m.Ops) {
+				m.Ops = append(m.Ops, &CartOp{})
+			} else {
+				m.Ops = m.Ops[:len(m.Ops)+1]
+				if m.Ops[len(m.Ops)-1] == nil {
+					m.Ops[len(m.Ops)-1] = &CartOp{}
+				}
+			}
+			if err := m.Ops[len(m.Ops)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -10392,6 +12389,25 @@ func (m *Interest) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 			}
 			m.Available = bool(v != 0)
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field DayBits", wireType)
+			}
+			m.DayBits = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.DayBits |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -10540,7 +12556,14 @@ func (m *Orders) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Recent = append(m.Recent, &Order{})
+			if len(m.Recent) == cap(m.Recent) {
+				m.Recent = append(m.Recent, &Order{})
+			} else {
+				m.Recent = m.Recent[:len(m.Recent)+1]
+				if m.Recent[len(m.Recent)-1] == nil {
+					m.Recent[len(m.Recent)-1] = &Order{}
+				}
+			}
 			if err := m.Recent[len(m.Recent)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
@@ -10582,7 +12605,7 @@ func (m *Orders) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 				var elementCount int
 				elementCount = packedLen / 8
-				if elementCount != 0 && len(m.Seen) == 0 {
+				if elementCount != 0 && len(m.Seen) == 0 && cap(m.Seen) < elementCount {
 					m.Seen = make([]uint64, 0, elementCount)
 				}
 				for iNdEx < postIndex {
@@ -10597,6 +12620,47 @@ func (m *Orders) UnmarshalVTUnsafe(dAtA []byte) error {
 			} else {
 				return fmt.Errorf("proto: wrong wireType = %d for field Seen", wireType)
 			}
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Notes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.Notes) == cap(m.Notes) {
+				m.Notes = append(m.Notes, &OrderNote{})
+			} else {
+				m.Notes = m.Notes[:len(m.Notes)+1]
+				if m.Notes[len(m.Notes)-1] == nil {
+					m.Notes[len(m.Notes)-1] = &OrderNote{}
+				}
+			}
+			if err := m.Notes[len(m.Notes)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -10871,11 +12935,215 @@ func (m *Order) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Products = append(m.Products, &Line{})
+			if len(m.Products) == cap(m.Products) {
+				m.Products = append(m.Products, &Line{})
+			} else {
+				m.Products = m.Products[:len(m.Products)+1]
+				if m.Products[len(m.Products)-1] == nil {
+					m.Products[len(m.Products)-1] = &Line{}
+				}
+			}
 			if err := m.Products[len(m.Products)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field StatusAt", wireType)
+			}
+			m.StatusAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.StatusAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 1 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Refunded", wireType)
+			}
+			var v uint64
+			if (iNdEx + 8) > l {
+				return io.ErrUnexpectedEOF
+			}
+			v = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
+			iNdEx += 8
+			m.Refunded = float64(math.Float64frombits(v))
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Void", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Void = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.unknownFields = append(m.unknownFields, dAtA[iNdEx:iNdEx+skippy]...)
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *OrderNote) UnmarshalVTUnsafe(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return protohelpers.ErrIntOverflow
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: OrderNote: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: OrderNote: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 1 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Order", wireType)
+			}
+			m.Order = 0
+			if (iNdEx + 8) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Order = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
+			iNdEx += 8
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Status", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			var stringValue string
+			if intStringLen > 0 {
+				stringValue = unsafe.String(&dAtA[iNdEx], intStringLen)
+			}
+			m.Status = stringValue
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field StatusAt", wireType)
+			}
+			m.StatusAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.StatusAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 1 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Refunded", wireType)
+			}
+			var v uint64
+			if (iNdEx + 8) > l {
+				return io.ErrUnexpectedEOF
+			}
+			v = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
+			iNdEx += 8
+			m.Refunded = float64(math.Float64frombits(v))
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Void", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Void = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -10964,35 +13232,16 @@ func (m *Affinity) UnmarshalVTUnsafe(dAtA []byte) error {
 			m.Name = stringValue
 			iNdEx = postIndex
 		case 2:
-			if wireType != 1 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Weight", wireType)
+			if wireType != 5 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Score", wireType)
 			}
-			var v uint64
-			if (iNdEx + 8) > l {
+			var v uint32
+			if (iNdEx + 4) > l {
 				return io.ErrUnexpectedEOF
 			}
-			v = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
-			iNdEx += 8
-			m.Weight = float64(math.Float64frombits(v))
-		case 3:
-			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field At", wireType)
-			}
-			m.At = 0
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return protohelpers.ErrIntOverflow
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				m.At |= int64(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
+			v = uint32(binary.LittleEndian.Uint32(dAtA[iNdEx:]))
+			iNdEx += 4
+			m.Score = float32(math.Float32frombits(v))
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -11267,6 +13516,91 @@ func (m *Session) UnmarshalVTUnsafe(dAtA []byte) error {
 	}
 	return nil
 }
+func (m *Timeline) UnmarshalVTUnsafe(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return protohelpers.ErrIntOverflow
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Timeline: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Timeline: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Entries", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Entries = append(m.Entries, &Entry{})
+			if err := m.Entries[len(m.Entries)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.unknownFields = append(m.unknownFields, dAtA[iNdEx:iNdEx+skippy]...)
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
 func (m *Entry) UnmarshalVTUnsafe(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -11297,6 +13631,37 @@ func (m *Entry) UnmarshalVTUnsafe(dAtA []byte) error {
 		}
 		switch fieldNum {
 		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Uuid", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Uuid = dAtA[iNdEx:postIndex]
+			iNdEx = postIndex
+		case 2:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field MessageId", wireType)
 			}
@@ -11332,11 +13697,11 @@ func (m *Entry) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 			m.MessageId = stringValue
 			iNdEx = postIndex
-		case 2:
-			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Type", wireType)
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Code", wireType)
 			}
-			var stringLen uint64
+			m.Code = 0
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -11346,29 +13711,12 @@ func (m *Entry) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				stringLen |= uint64(b&0x7F) << shift
+				m.Code |= uint32(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
 			}
-			intStringLen := int(stringLen)
-			if intStringLen < 0 {
-				return protohelpers.ErrInvalidLength
-			}
-			postIndex := iNdEx + intStringLen
-			if postIndex < 0 {
-				return protohelpers.ErrInvalidLength
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			var stringValue string
-			if intStringLen > 0 {
-				stringValue = unsafe.String(&dAtA[iNdEx], intStringLen)
-			}
-			m.Type = stringValue
-			iNdEx = postIndex
-		case 3:
+		case 4:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Event", wireType)
 			}
@@ -11404,7 +13752,26 @@ func (m *Entry) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 			m.Event = stringValue
 			iNdEx = postIndex
-		case 4:
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
+			}
+			m.Kind = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Kind |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Channel", wireType)
 			}
@@ -11440,7 +13807,7 @@ func (m *Entry) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 			m.Channel = stringValue
 			iNdEx = postIndex
-		case 5:
+		case 7:
 			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field At", wireType)
 			}
@@ -11459,7 +13826,7 @@ func (m *Entry) UnmarshalVTUnsafe(dAtA []byte) error {
 					break
 				}
 			}
-		case 6:
+		case 8:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Items", wireType)
 			}
@@ -11495,17 +13862,27 @@ func (m *Entry) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 			m.Items = append(m.Items, stringValue)
 			iNdEx = postIndex
-		case 7:
-			if wireType != 1 {
+		case 9:
+			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Value", wireType)
 			}
 			var v uint64
-			if (iNdEx + 8) > l {
-				return io.ErrUnexpectedEOF
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
 			}
-			v = uint64(binary.LittleEndian.Uint64(dAtA[iNdEx:]))
-			iNdEx += 8
-			m.Value = float64(math.Float64frombits(v))
+			v = (v >> 1) ^ uint64((int64(v&1)<<63)>>63)
+			m.Value = int64(v)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -11613,7 +13990,7 @@ func (m *DedupeHour) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 				var elementCount int
 				elementCount = packedLen / 8
-				if elementCount != 0 && len(m.Ids) == 0 {
+				if elementCount != 0 && len(m.Ids) == 0 && cap(m.Ids) < elementCount {
 					m.Ids = make([]uint64, 0, elementCount)
 				}
 				for iNdEx < postIndex {
@@ -12924,7 +15301,7 @@ func (m *EventCount) UnmarshalVTUnsafe(dAtA []byte) error {
 					}
 				}
 				elementCount = count
-				if elementCount != 0 && len(m.At) == 0 {
+				if elementCount != 0 && len(m.At) == 0 && cap(m.At) < elementCount {
 					m.At = make([]int64, 0, elementCount)
 				}
 				for iNdEx < postIndex {

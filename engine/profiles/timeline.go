@@ -1,0 +1,275 @@
+package profiles
+
+import (
+	"encoding/hex"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/rapport-engine/rapport/streams"
+)
+
+const maxTimeline = 20
+
+// Event is an event as the timeline keeps it.
+type Event struct {
+	MessageID string
+	Type      string // track, identify, page, screen, alias, group
+	Name      string
+	Channel   string
+	At        int64 // Unix ms
+	Items     []string
+	Value     float64 // of the order or the product, 0 when unknown
+}
+
+// wellKnown are event names that are stored as their place here, from 1. Names
+// are only ever added at the end.
+var wellKnown = []string{
+	"identify", "page", "screen", "alias", "group",
+	"Product Viewed", "Product Added", "Product Removed", "Cart Viewed", "Cart Updated",
+	"Checkout Started", "Order Completed", "Order Updated", "Order Shipped", "Order Delivered",
+	"Order Cancelled", "Order Refunded", "Products Searched", "Product List Viewed",
+	"Product List Filtered", "Product Clicked", "Promotion Viewed", "Promotion Clicked",
+	"Product Added to Wishlist", "Product Removed from Wishlist", "Wishlist Product Added to Cart",
+	"Product Added to Waiting List", "Product Removed from Waiting List", "Checkout Step Viewed",
+	"Checkout Step Completed", "Payment Info Entered", "Coupon Entered", "Coupon Applied",
+	"Coupon Denied", "Coupon Removed", "Product Shared", "Cart Shared", "Product Reviewed",
+	"Customer Seen", "Subscribed", "Unsubscribed",
+}
+
+var codes = func() map[string]uint32 {
+	m := make(map[string]uint32, len(wellKnown))
+	for i, name := range wellKnown {
+		m[name] = uint32(i + 1)
+	}
+	return m
+}()
+
+var kinds = [...]string{
+	streams.Track: "track", streams.Identify: "identify", streams.Page: "page",
+	streams.Screen: "screen", streams.Alias: "alias", streams.Group: "group",
+}
+
+// History decodes the timeline: the latest 20 events, newest first by At, then
+// the last that arrived first.
+func (p *Profile) History() []Event {
+	entries := p.entries()
+	events := make([]Event, len(entries))
+	for i, e := range entries {
+		events[i] = e.event()
+	}
+	return events
+}
+
+func (e *Entry) event() Event {
+	ev := Event{
+		MessageID: e.MessageId + formatUUID(e.Uuid), Name: e.Event, Channel: e.Channel,
+		At: e.At, Items: e.Items, Value: float64(e.Value) / 1e4,
+	}
+	if e.Code > 0 && int(e.Code) <= len(wellKnown) {
+		ev.Name = wellKnown[e.Code-1]
+	}
+	kind := e.Kind
+	if kind == 0 || int(kind) >= len(kinds) {
+		kind = uint32(streams.Track)
+	}
+	ev.Type = kinds[kind]
+	return ev
+}
+
+func (p *Profile) entries() []*Entry {
+	var t Timeline
+	if err := t.UnmarshalVTUnsafe(p.Timeline); err != nil {
+		panic("BUG: a timeline was checked when it was decoded: " + err.Error())
+	}
+	return t.Entries
+}
+
+// checkTimeline reports whether b can be read as a Timeline.
+func checkTimeline(b []byte) error {
+	var e Entry
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 || num != 1 || typ != protowire.BytesType {
+			return fmt.Errorf("cannot read timeline: bad tag")
+		}
+		entry, m := protowire.ConsumeBytes(b[n:])
+		if m < 0 {
+			return fmt.Errorf("cannot read timeline: %w", protowire.ParseError(m))
+		}
+		e.Reset()
+		if err := e.UnmarshalVTUnsafe(entry); err != nil {
+			return fmt.Errorf("cannot read timeline: %w", err)
+		}
+		b = b[n+m:]
+	}
+	return nil
+}
+
+// remember puts e into the timeline. The usual event, the newest, is put
+// before the others without decoding them.
+func (p *Profile) remember(e *streams.Event) {
+	entry := newEntry(e)
+	if at, ok := newestAt(p.Timeline); ok && at > entry.At {
+		p.insertEntry(entry)
+		return
+	}
+	n := entry.SizeVT()
+	keep := firstEntries(p.Timeline, maxTimeline-1)
+	b := make([]byte, 0, n+len(keep)+4)
+	b = protowire.AppendTag(b, 1, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(n))
+	b = b[:len(b)+n]
+	if _, err := entry.MarshalToSizedBufferVT(b[len(b)-n:]); err != nil {
+		panic("BUG: cannot encode a timeline entry: " + err.Error())
+	}
+	p.Timeline = append(b, keep...)
+}
+
+// insertEntry puts a late event where it belongs.
+func (p *Profile) insertEntry(entry *Entry) {
+	list := p.entries()
+	i := slices.IndexFunc(list, func(o *Entry) bool { return o.At <= entry.At })
+	if i < 0 {
+		i = len(list)
+	}
+	if i >= maxTimeline {
+		return
+	}
+	list = slices.Insert(list, i, entry)
+	t := Timeline{Entries: list[:min(len(list), maxTimeline)]}
+	b, err := t.MarshalVT()
+	if err != nil {
+		panic("BUG: cannot encode a timeline: " + err.Error())
+	}
+	p.Timeline = b
+}
+
+// firstEntries returns the encoding of the first n entries of a timeline.
+func firstEntries(b []byte, n int) []byte {
+	size := 0
+	for ; n > 0 && size < len(b); n-- {
+		_, tag := protowire.ConsumeVarint(b[size:])
+		_, body := protowire.ConsumeBytes(b[size+max(tag, 0):])
+		if tag < 0 || body < 0 {
+			panic("BUG: a timeline was checked when it was decoded")
+		}
+		size += tag + body
+	}
+	return b[:size]
+}
+
+// newestAt returns the time of a timeline's first entry.
+func newestAt(b []byte) (int64, bool) {
+	if len(b) == 0 {
+		return 0, false
+	}
+	var t Timeline
+	if err := t.UnmarshalVTUnsafe(firstEntries(b, 1)); err != nil {
+		panic("BUG: a timeline was checked when it was decoded: " + err.Error())
+	}
+	return t.Entries[0].At, true
+}
+
+func newEntry(e *streams.Event) *Entry {
+	entry := &Entry{Channel: e.Channel, At: e.At, Items: itemIDs(e)}
+	entry.MessageId, entry.Uuid = splitUUID(e.MessageID)
+	if entry.Code = codes[e.Name]; entry.Code == 0 {
+		entry.Event = e.Name
+	}
+	if e.Kind != streams.Track {
+		entry.Kind = uint32(e.Kind)
+	}
+	if v := eventValue(e) * 1e4; math.Abs(v) < 1<<62 {
+		entry.Value = int64(math.Round(v))
+	}
+	return entry
+}
+
+// maxItems bounds the products that a timeline entry names.
+const maxItems = 20
+
+func itemIDs(e *streams.Event) []string {
+	lines := eventLines(e)
+	if len(lines) == 0 {
+		return nil
+	}
+	ids := make([]string, 0, min(len(lines), maxItems))
+	for i := range lines {
+		if len(ids) < maxItems && lines[i].ID != "" {
+			ids = append(ids, lines[i].ID)
+		}
+	}
+	return ids
+}
+
+// eventLines are the products that e is about: properties.products, else the
+// one that properties name.
+func eventLines(e *streams.Event) []streams.Line {
+	switch {
+	case e.Products != nil:
+		return e.Products
+	case e.Product.ID != "":
+		return (&[1]streams.Line{e.Product})[:]
+	}
+	return nil
+}
+
+func eventValue(e *streams.Event) float64 {
+	if e.HasTotal {
+		return e.Total
+	}
+	return sum(eventLines(e))
+}
+
+// sum returns what lines cost.
+func sum(lines []streams.Line) float64 {
+	total := 0.0
+	for i := range lines {
+		total += lines[i].Price * float64(lines[i].Quantity)
+	}
+	return total
+}
+
+// splitUUID cuts a canonical lower-case UUID off the end of a message id; it
+// takes 16 bytes instead of 36.
+func splitUUID(id string) (prefix string, uuid []byte) {
+	const size = 36
+	if len(id) < size {
+		return id, nil
+	}
+	tail := id[len(id)-size:]
+	if tail[8] != '-' || tail[13] != '-' || tail[18] != '-' || tail[23] != '-' {
+		return id, nil
+	}
+	var digits [32]byte
+	copy(digits[:8], tail[:8])
+	copy(digits[8:12], tail[9:13])
+	copy(digits[12:16], tail[14:18])
+	copy(digits[16:20], tail[19:23])
+	copy(digits[20:], tail[24:])
+	uuid = make([]byte, 16)
+	if _, err := hex.Decode(uuid, digits[:]); err != nil || tail != formatUUID(uuid) {
+		return id, nil
+	}
+	return id[:len(id)-size], uuid
+}
+
+func formatUUID(b []byte) string {
+	if len(b) != 16 {
+		return ""
+	}
+	var s strings.Builder
+	h := hex.EncodeToString(b)
+	s.Grow(36)
+	for i, part := range []string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]} {
+		if i > 0 {
+			s.WriteByte('-')
+		}
+		s.WriteString(part)
+	}
+	return s.String()
+}
