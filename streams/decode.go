@@ -34,7 +34,7 @@ type Decoder struct {
 
 // source is what a record says of its event from outside.
 type source struct {
-	messageID string // used when the call has none
+	messageID string // "" when the call's own counts
 	logged    int64  // Unix ms
 	at        int64  // Unix ms; used as it is when stored
 	history   bool   // no correction by sentAt
@@ -46,26 +46,21 @@ type source struct {
 // The strings and byte slices of e share memory with rec.Value; the slices of
 // e are reused by the next Decode into it. An error is an *InvalidError.
 func (d *Decoder) Decode(rec *Record, e *Event) error {
-	logged, history := rec.Logged()
-	src := source{logged: logged, history: history, anonymous: string(rec.Header(HeaderTrust)) == "anonymous"}
-	err := d.decode(rec.Value, &src, e)
-	if err == nil && e.MessageID == "" {
+	src := readSource(rec)
+	if err := d.decode(rec.Value, &src, e); err != nil {
+		return err
+	}
+	if e.MessageID == "" {
 		e.MessageID = "kafka:" + strconv.Itoa(int(rec.Partition)) + ":" + strconv.FormatInt(rec.Offset, 10)
 	}
-	return err
+	return nil
 }
 
 // DecodeStored reads a call that was decoded before, whose message id and
 // times (Unix ms) are known, as Decode does. All its identifiers are believed.
 func (d *Decoder) DecodeStored(raw []byte, messageID string, at, loggedAt int64, e *Event) error {
 	src := source{messageID: messageID, at: at, logged: loggedAt, stored: true}
-	if err := d.decode(raw, &src, e); err != nil {
-		return err
-	}
-	if messageID != "" {
-		e.MessageID = messageID
-	}
-	return nil
+	return d.decode(raw, &src, e)
 }
 
 // errLoose is returned when a value had another type than its field.
@@ -207,7 +202,7 @@ func read[S, N ~string](d *Decoder, s *scratch[S, N], value []byte, src *source,
 	if err := readObjects(s, value, e); err != nil {
 		return err
 	}
-	if err := readKind(s, e); err != nil {
+	if err := readKind(s, src, e); err != nil {
 		return err
 	}
 	if err := readContext(s, e); err != nil {
@@ -252,7 +247,7 @@ func object(value, raw []byte, field string) ([]byte, error) {
 }
 
 // readKind reads the type of the call, its name and its id.
-func readKind[S, N ~string](s *scratch[S, N], e *Event) error {
+func readKind[S, N ~string](s *scratch[S, N], src *source, e *Event) error {
 	c := &s.call
 	switch c.Type {
 	case "track":
@@ -282,6 +277,8 @@ func readKind[S, N ~string](s *scratch[S, N], e *Event) error {
 	if err == nil && len(id) > MaxMessageID && utf8.RuneCountInString(id) > MaxMessageID {
 		err = invalid("messageId", "must have at most "+strconv.Itoa(MaxMessageID)+" characters")
 	}
-	e.MessageID = id
+	if e.MessageID = src.messageID; e.MessageID == "" {
+		e.MessageID = id
+	}
 	return err
 }

@@ -11,35 +11,41 @@ import (
 // historyPrefix starts a HeaderClock of history: "history:<unix ms>".
 const historyPrefix = "history:"
 
-// historySuffix ends a HeaderLogged of an event of history.
-const historySuffix = ":history"
-
-// Logged returns when the event of the record was first logged, in Unix ms,
-// and whether that was history: HeaderLogged, else the time of a history tick
-// that rides in it, else the record's own time.
-func (r *Record) Logged() (ms int64, history bool) {
-	if h := r.Header(HeaderLogged); h != nil {
-		digits, history := bytes.CutSuffix(h, []byte(historySuffix))
-		if ms, err := strconv.ParseInt(string(digits), 10, 64); err == nil {
-			return ms, history
+// readSource reads from the headers when the event was logged: what
+// HeaderFirst says, else the time of a history tick that rides in the record,
+// else the record's own time.
+func readSource(rec *Record) (src source) {
+	src.logged = rec.Time
+	src.anonymous = string(rec.Header(HeaderTrust)) == "anonymous"
+	if first := rec.Header(HeaderFirst); first != nil {
+		if logged, at, id, ok := ParseFirst(first); ok {
+			src.logged, src.at, src.messageID, src.stored = logged, at, id, true
+			return src
 		}
 	}
-	if h, ok := bytes.CutPrefix(r.Header(HeaderClock), []byte(historyPrefix)); ok {
+	if h, ok := bytes.CutPrefix(rec.Header(HeaderClock), []byte(historyPrefix)); ok {
 		if ms, err := strconv.ParseInt(string(h), 10, 64); err == nil {
-			return ms, true
+			src.logged, src.history = ms, true
 		}
 	}
-	return r.Time, false
+	return src
 }
 
-// LoggedHeader returns the HeaderLogged of a forwarded record, which keeps
-// what Logged says of it.
-func LoggedHeader(ms int64, history bool) Header {
-	v := strconv.AppendInt(nil, ms, 10)
-	if history {
-		v = append(v, historySuffix...)
-	}
-	return Header{Key: HeaderLogged, Value: v}
+// FirstHeader returns the HeaderFirst of a forward of e.
+func FirstHeader(e *Event) Header {
+	v := strconv.AppendInt(nil, e.LoggedAt, 10)
+	v = strconv.AppendInt(append(v, ' '), e.At, 10)
+	return Header{Key: HeaderFirst, Value: append(append(v, ' '), e.MessageID...)}
+}
+
+// ParseFirst reads the value of HeaderFirst; false when it is malformed. Times
+// are Unix ms.
+func ParseFirst(v []byte) (logged, at int64, messageID string, ok bool) {
+	a, rest, ok1 := strings.Cut(string(v), " ")
+	b, id, ok2 := strings.Cut(rest, " ")
+	logged, err1 := strconv.ParseInt(a, 10, 64)
+	at, err2 := strconv.ParseInt(b, 10, 64)
+	return logged, at, id, ok1 && ok2 && err1 == nil && err2 == nil && id != ""
 }
 
 // readTimes sets At and LoggedAt.
