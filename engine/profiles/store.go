@@ -141,7 +141,7 @@ func (s *Store) Changed(p *Profile) {
 // profile; one that was created and not changed is gone. Only the worker may
 // call it.
 func (s *Store) Publish() {
-	for id, o := range s.open {
+	for id, o := range s.open { // map order: each profile is published by itself
 		if o.changed {
 			s.put(id, Encode(o.p))
 			if _, known := s.dirty[id]; !known {
@@ -160,7 +160,7 @@ func (s *Store) Publish() {
 // the worker may call it.
 func (s *Store) TakeDirty() []Blob {
 	blobs := make([]Blob, 0, len(s.dirty))
-	for id := range s.dirty {
+	for id := range s.dirty { // map order: sorted below
 		blobs = append(blobs, Blob{ID: id, Data: s.get(id)})
 	}
 	slices.SortFunc(blobs, func(a, b Blob) int { return strings.Compare(a.ID, b.ID) })
@@ -221,7 +221,7 @@ func (s *Store) Bytes() int64 { return s.bytes.Load() }
 func (s *Store) Range(f func(id string, p *Profile) bool) {
 	p := &Profile{}
 	for i := range s.shards {
-		for id, data := range s.shards[i].blobs {
+		for id, data := range s.shards[i].blobs { // map order: promised to nobody
 			if err := Decode(id, data, p); err != nil {
 				panic("BUG: a stored profile was checked: " + err.Error())
 			}
