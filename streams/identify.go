@@ -98,7 +98,6 @@ func phone(value, region string) (string, bool) {
 type believed struct {
 	d         *Decoder
 	anonymous bool
-	proven    string
 	e         *Event
 }
 
@@ -116,7 +115,7 @@ func (b *believed) add(typ, value, field string) (Identifier, error) {
 		return Identifier{}, at(err, field, "")
 	}
 	list := &b.e.Identifiers
-	if b.anonymous && typ != "anonymous" && (b.proven == "" || id.String() != b.proven) {
+	if b.anonymous && typ != "anonymous" {
 		list = &b.e.Claimed
 	}
 	if !slices.Contains(*list, id) {
@@ -130,7 +129,7 @@ func (b *believed) add(typ, value, field string) (Identifier, error) {
 
 // readIdentifiers sets Identifiers, Claimed and Previous.
 func readIdentifiers[S, N ~string](d *Decoder, s *scratch[S, N], src *source, e *Event) error {
-	b := &believed{d: d, anonymous: src.anonymous, proven: src.proven, e: e}
+	b := &believed{d: d, anonymous: src.anonymous, e: e}
 	for _, f := range [...]struct {
 		typ   string
 		value S
