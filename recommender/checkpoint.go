@@ -50,15 +50,15 @@ func (r *Recommender) Load(rd io.Reader) error {
 }
 
 func (r *Recommender) encode(b []byte) []byte {
-	parts := make([]int32, 0, len(r.positions))
-	for p := range r.positions {
+	parts := make([]int32, 0, len(r.models.Load().positions))
+	for p := range r.models.Load().positions {
 		parts = append(parts, p)
 	}
 	slices.Sort(parts)
 	b = binary.AppendUvarint(b, uint64(len(parts)))
 	for _, p := range parts {
 		b = binary.AppendVarint(b, int64(p))
-		b = binary.AppendVarint(b, r.positions[p])
+		b = binary.AppendVarint(b, r.models.Load().positions[p])
 	}
 	return b
 }
@@ -83,7 +83,7 @@ func (r *Recommender) decode(b []byte) error {
 		pos[int32(p)] = o
 	}
 	r.learning.Lock()
-	r.positions = pos
+	r.models.Load().positions = pos
 	r.learning.Unlock()
 	return nil
 }

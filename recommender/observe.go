@@ -1,18 +1,201 @@
 package recommender
 
-import "github.com/rapport-engine/rapport/streams"
+import (
+	"github.com/cespare/xxhash/v2"
 
-// Observe learns from one event where it was first logged. Offsets below the
+	"github.com/rapport-engine/rapport/streams"
+)
+
+// What an event weighs in trending, and a pair in bought_together: of items in
+// one order, of items in two orders of a customer, of items added to carts.
+const (
+	trendView, trendAdd, trendOrder = 1, 3, 5
+	pairOrder, pairOrders, pairCart = 1, 0.5, 0.2
+)
+
+// Observe learns from one event where it was first logged: Product Viewed,
+// Product Added and Order Completed; others teach nothing. Offsets below the
 // partition's position were learned before and are ignored. It keeps nothing of
 // e's memory.
 func (r *Recommender) Observe(partition int32, offset int64, e *streams.Event) {
 	r.learning.Lock()
 	defer r.learning.Unlock()
-	if offset < r.positions[partition] {
+	m := r.models.Load()
+	if offset < m.positions[partition] {
 		return
 	}
-	r.positions[partition] = offset + 1
-	r.learn(e)
+	m.positions[partition] = offset + 1
+	m.learn(e)
 }
 
-func (r *Recommender) learn(*streams.Event) {}
+func (m *models) learn(e *streams.Event) {
+	if len(e.Identifiers) == 0 {
+		return
+	}
+	switch e.Name {
+	case "Product Viewed":
+		m.learnView(e)
+	case "Product Added":
+		m.learnAdd(e)
+	case "Order Completed":
+		m.learnOrder(e)
+	}
+}
+
+// item returns the number of an id, none where it is empty or there is no room.
+func (m *models) item(id string) uint32 {
+	if id == "" {
+		return none
+	}
+	i := m.ids.intern(id, m.cfg.MaxItems)
+	if i == none {
+		m.refused++
+	}
+	return i
+}
+
+// saw notes the time of an event learned, and a sign of popularity.
+func (m *models) saw(i uint32, at int64, weight float64) {
+	if at > m.newest.Load() {
+		m.newest.Store(at)
+	}
+	m.trends.add(i, at, weight)
+}
+
+// customerKey is the hash of the event's strongest identifier.
+func customerKey(e *streams.Event) uint64 {
+	return keyOf(e.Identifiers[0].Type, e.Identifiers[0].Value)
+}
+
+func keyOf(typ, value string) uint64 {
+	return xxhash.Sum64String(value) ^ 31*xxhash.Sum64String(typ)
+}
+
+func (m *models) learnView(e *streams.Event) {
+	i := m.item(e.Product.ID)
+	if i == none {
+		return
+	}
+	m.saw(i, e.At, trendView)
+	others, fresh := m.sessions.touch(customerKey(e), i, e.At)
+	if fresh {
+		m.meet(m.viewed, i, &others, e.At, 1)
+	}
+}
+
+func (m *models) learnAdd(e *streams.Event) {
+	i := m.item(e.Product.ID)
+	if i == none {
+		return
+	}
+	m.saw(i, e.At, trendAdd)
+	others, fresh := m.carts.touch(customerKey(e), i, e.At)
+	if fresh {
+		m.meet(m.bought, i, &others, e.At, pairCart)
+	}
+}
+
+// meet counts an item and joins it with the others of its session.
+func (m *models) meet(p *pairs, i uint32, others *session, at int64, weight float32) {
+	st, w := p.weigh(at)
+	if w *= weight; w == 0 {
+		return
+	}
+	st.count(i, w)
+	for k := range others.n {
+		p.join(st, i, others.items[k], w)
+	}
+}
+
+// partner is an item that an ordered one is joined with.
+type partner struct {
+	item   uint32
+	weight float32
+}
+
+// learnOrder counts each item of an order once and joins it with the order's
+// other items and with those of the customer's orders in the window before. The
+// same order again joins only what it did not have before. An order without an id
+// is one of its own.
+func (m *models) learnOrder(e *streams.Event) {
+	key := customerKey(e)
+	id := e.OrderID
+	if id == "" {
+		id = e.MessageID
+	}
+	order := key*31 ^ xxhash.Sum64String(id)
+	m.lines = m.lines[:0]
+	for k := range e.Products[:min(len(e.Products), orderLines)] {
+		if i := m.item(e.Products[k].ID); i != none {
+			m.lines = append(m.lines, i)
+		}
+	}
+	place := m.customers.take(key, e.At)
+	m.partnersOf(place, uint32(order), e.At)
+	for _, i := range m.lines { // lines of this order that were learned before
+		if m.ordered.has(lineKey(order, i)) {
+			m.addPartner(i, pairOrder)
+		}
+	}
+	st, w := m.bought.weigh(e.At)
+	for _, i := range m.lines {
+		if !m.ordered.add(lineKey(order, i)) {
+			continue
+		}
+		m.saw(i, e.At, trendOrder)
+		if w > 0 {
+			st.count(i, w)
+			for _, p := range m.partners {
+				m.bought.join(st, i, p.item, w*p.weight)
+			}
+		}
+		m.addPartner(i, pairOrder)
+		m.remember(place, boughtItem{e.At, i, uint32(order)})
+	}
+}
+
+func lineKey(order uint64, item uint32) uint64 {
+	return (order ^ uint64(item)*0x9E3779B97F4A7C15) * 0xFF51AFD7ED558CCD
+}
+
+// remember notes a bought item for the customer's next orders.
+func (m *models) remember(place int, it boughtItem) {
+	if place < 0 {
+		return
+	}
+	last := &m.customers.metas[place].last
+	*last = max(*last, it.at)
+	m.customers.data[place].push(it)
+}
+
+// partnersOf gathers what a customer bought within the window around at.
+func (m *models) partnersOf(place int, order uint32, at int64) {
+	m.partners = m.partners[:0]
+	if place < 0 {
+		return
+	}
+	window := m.cfg.OrderWindow.Milliseconds()
+	b := &m.customers.data[place]
+	for k := range b.n {
+		it := &b.items[k]
+		if max(at-it.at, it.at-at) > window {
+			continue
+		}
+		if it.order == order {
+			m.addPartner(it.item, pairOrder)
+		} else {
+			m.addPartner(it.item, pairOrders)
+		}
+	}
+}
+
+// addPartner adds an item to the partners, or makes its weight the greater one.
+func (m *models) addPartner(i uint32, weight float32) {
+	for k := range m.partners {
+		if m.partners[k].item == i {
+			m.partners[k].weight = max(m.partners[k].weight, weight)
+			return
+		}
+	}
+	m.partners = append(m.partners, partner{i, weight})
+}

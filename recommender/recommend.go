@@ -17,6 +17,7 @@ const (
 // scratch is what one call works with; it is pooled.
 type scratch struct {
 	r       *Recommender
+	m       *models
 	req     *Request
 	place   *placement
 	answer  *Answer
@@ -78,7 +79,7 @@ func (r *Recommender) RecommendMany(reqs []*Request, dedupe bool, answers []Answ
 
 func (r *Recommender) begin() *scratch {
 	s := r.scratch.Get().(*scratch)
-	s.r = r
+	s.r, s.m = r, r.models.Load()
 	s.forget()
 	return s
 }
@@ -90,7 +91,7 @@ func (s *scratch) forget() {
 
 func (s *scratch) end() {
 	r := s.r
-	s.r, s.req, s.place, s.answer, s.unknown = nil, nil, nil, nil, streams.Item{}
+	s.r, s.m, s.req, s.place, s.answer, s.unknown = nil, nil, nil, nil, nil, streams.Item{}
 	r.scratch.Put(s)
 }
 
@@ -164,7 +165,7 @@ func (s *scratch) barAll(ids []string) {
 // offer adds an item to the list if it may be there. It reports whether it did,
 // or passed over it because of the offset.
 func (s *scratch) offer(i uint32, score float64, reason string) bool {
-	e := s.r.catalogue.items.at(i)
+	e := s.m.ids.at(i)
 	if s.barred.has(e.hash) || s.shown.has(e.hash) {
 		return false
 	}

@@ -178,15 +178,17 @@ type Recommender struct {
 	placements atomic.Pointer[placements]
 	scratch    sync.Pool
 
-	learning  sync.Mutex // held while an event is learned, and while all is copied or replaced
-	positions positions  // guarded by learning
+	// learning is held while an event is learned, and while all is copied.
+	learning sync.Mutex
+	models   atomic.Pointer[models]
 }
 
 // New returns a recommender that has learned nothing, over a catalogue that it
 // shares with its caller.
 func New(cfg Config, cat *Catalogue) *Recommender {
 	cfg = cfg.withDefaults()
-	r := &Recommender{cfg: cfg, catalogue: cat, positions: positions{}}
+	r := &Recommender{cfg: cfg, catalogue: cat}
+	r.models.Store(newModels(&r.cfg, cat.items))
 	r.scratch.New = func() any { return newScratch() }
 	r.SetPlacements(cfg.Placements)
 	return r
@@ -206,13 +208,10 @@ func (r *Recommender) SetPlacements(list []Placement) {
 	r.placements.Store(p)
 }
 
-// positions maps a partition to the next offset to learn.
-type positions map[int32]int64
-
 // Position returns the next offset of a partition to learn, 0 when none was
 // learned.
 func (r *Recommender) Position(partition int32) int64 {
 	r.learning.Lock()
 	defer r.learning.Unlock()
-	return r.positions[partition]
+	return r.models.Load().positions[partition]
 }

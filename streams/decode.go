@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -39,7 +40,14 @@ type source struct {
 	at        int64  // Unix ms; used as it is when stored
 	history   bool   // no correction by sentAt
 	stored    bool   // at is given
-	anonymous bool   // only anonymous identifiers are believed
+	anonymous bool   // only anonymous identifiers, and proven, are believed
+	proven    string // "type:value"
+}
+
+// trust reads the value of HeaderTrust.
+func (s *source) trust(header string) {
+	s.proven, s.anonymous = strings.CutPrefix(header, TrustAnonymous)
+	s.proven = strings.TrimPrefix(s.proven, " ")
 }
 
 // Decode reads rec.Value, one Segment call as JSON, into e, which it resets.
@@ -246,12 +254,21 @@ func object(value, raw []byte, field string) ([]byte, error) {
 	return value[i : i+len(raw) : i+len(raw)], nil
 }
 
-// readKind reads the type of the call, its name and its id.
+// readKind reads the id of the call, its type and its name.
 func readKind[S, N ~string](s *scratch[S, N], src *source, e *Event) error {
 	c := &s.call
+	if e.MessageID = src.messageID; e.MessageID == "" {
+		id, err := plain(c.MessageID, "messageId", 4*MaxMessageID)
+		if err != nil {
+			return err
+		}
+		if len(id) > MaxMessageID && utf8.RuneCountInString(id) > MaxMessageID {
+			return invalid("messageId", "must have at most "+strconv.Itoa(MaxMessageID)+" characters")
+		}
+		e.MessageID = id
+	}
 	switch c.Type {
 	case "track":
-		e.Kind = Track
 		name, err := plain(c.Event, "event", MaxName)
 		if err != nil {
 			return err
@@ -259,7 +276,7 @@ func readKind[S, N ~string](s *scratch[S, N], src *source, e *Event) error {
 		if name == "" {
 			return invalid("event", "a track call needs the name of what happened")
 		}
-		e.Name = CanonicalName(name)
+		e.Kind, e.Name = Track, CanonicalName(name)
 	case "identify":
 		e.Kind, e.Name = Identify, "identify"
 	case "page":
@@ -273,12 +290,5 @@ func readKind[S, N ~string](s *scratch[S, N], src *source, e *Event) error {
 	default:
 		return invalid("type", "must be one of track, identify, page, screen, alias, group")
 	}
-	id, err := plain(c.MessageID, "messageId", 4*MaxMessageID)
-	if err == nil && len(id) > MaxMessageID && utf8.RuneCountInString(id) > MaxMessageID {
-		err = invalid("messageId", "must have at most "+strconv.Itoa(MaxMessageID)+" characters")
-	}
-	if e.MessageID = src.messageID; e.MessageID == "" {
-		e.MessageID = id
-	}
-	return err
+	return nil
 }

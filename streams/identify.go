@@ -98,6 +98,7 @@ func phone(value, region string) (string, bool) {
 type believed struct {
 	d         *Decoder
 	anonymous bool
+	proven    string
 	e         *Event
 }
 
@@ -115,7 +116,7 @@ func (b *believed) add(typ, value, field string) (Identifier, error) {
 		return Identifier{}, at(err, field, "")
 	}
 	list := &b.e.Identifiers
-	if b.anonymous && typ != "anonymous" {
+	if b.anonymous && typ != "anonymous" && (b.proven == "" || id.String() != b.proven) {
 		list = &b.e.Claimed
 	}
 	if !slices.Contains(*list, id) {
@@ -129,7 +130,7 @@ func (b *believed) add(typ, value, field string) (Identifier, error) {
 
 // readIdentifiers sets Identifiers, Claimed and Previous.
 func readIdentifiers[S, N ~string](d *Decoder, s *scratch[S, N], src *source, e *Event) error {
-	b := &believed{d: d, anonymous: src.anonymous, e: e}
+	b := &believed{d: d, anonymous: src.anonymous, proven: src.proven, e: e}
 	for _, f := range [...]struct {
 		typ   string
 		value S

@@ -19,10 +19,14 @@ const (
 	HeaderFirst = "rapport-first"
 	// HeaderPassed are the identifiers that a forward has passed, by line feeds.
 	HeaderPassed = "rapport-passed"
-	// HeaderTrust "anonymous" marks an event of a public key without signature:
-	// only anonymous identifiers are believed.
+	// HeaderTrust marks an event of a public key: "anonymous", only anonymous
+	// identifiers are believed, or "anonymous <type:value>", that one is signed
+	// and believed, too.
 	HeaderTrust = "rapport-trust"
 )
+
+// TrustAnonymous begins each value of HeaderTrust.
+const TrustAnonymous = "anonymous"
 
 // Values of HeaderKind. A record without the header is an event as a producer
 // wrote it.

@@ -16,7 +16,7 @@ const historyPrefix = "history:"
 // else the record's own time.
 func readSource(rec *Record) (src source) {
 	src.logged = rec.Time
-	src.anonymous = string(rec.Header(HeaderTrust)) == "anonymous"
+	src.trust(string(rec.Header(HeaderTrust)))
 	if first := rec.Header(HeaderFirst); first != nil {
 		if logged, at, id, ok := ParseFirst(first); ok {
 			src.logged, src.at, src.messageID, src.stored = logged, at, id, true

@@ -44,7 +44,7 @@ func transcript(t testing.TB, r Reader) string {
 }
 
 // Every sample in testdata is named <format>-<what>.txt; beside it is what
-// comes out, in .out.
+// comes out, in .golden.
 func TestReaders(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) < len(Formats()) {
@@ -57,7 +57,7 @@ func TestReaders(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer f.Close()
-			got, expected := transcript(t, f), strings.TrimSuffix(file, ".txt")+".out"
+			got, expected := transcript(t, f), strings.TrimSuffix(file, ".txt")+".golden"
 			if *update {
 				if err := os.WriteFile(expected, []byte(got), 0o600); err != nil {
 					t.Fatal(err)

@@ -1,0 +1,82 @@
+package recommender
+
+import "sync"
+
+// sessionItems is how many distinct items of a session are remembered.
+const sessionItems = 10
+
+// sessions is a bounded table of sessions in progress: the last distinct items of
+// each, by hash of the customer's identifier.
+type sessions struct {
+	gap int64 // ms without an event that end a session
+
+	mu    sync.Mutex // guards table; the learner holds it for one event
+	table assoc[session]
+}
+
+type session struct {
+	n     uint32
+	items [sessionItems]uint32 // oldest first
+}
+
+func newSessions(n int, gap int64) *sessions {
+	return &sessions{gap: gap, table: newAssoc[session](n)}
+}
+
+// touch notes that item was met in the session of key. It returns the session's
+// other items, oldest first, in a copy, and whether item is new in it. An event
+// from before the session in progress is a session of its own, and changes none.
+func (s *sessions) touch(key uint64, item uint32, at int64) (others session, fresh bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.table.take(key, at)
+	if i < 0 {
+		return session{}, true
+	}
+	last := &s.table.metas[i].last
+	if *last-at > s.gap {
+		return session{}, true
+	}
+	se := &s.table.data[i]
+	if at-*last > s.gap {
+		se.n = 0
+	}
+	*last = max(*last, at)
+	fresh = !se.remove(item)
+	others = *se
+	se.push(item)
+	return others, fresh
+}
+
+// remove takes item out, reporting whether it was there.
+func (se *session) remove(item uint32) bool {
+	for k := range se.n {
+		if se.items[k] == item {
+			copy(se.items[k:se.n], se.items[k+1:se.n])
+			se.n--
+			return true
+		}
+	}
+	return false
+}
+
+// push makes item the newest, forgetting the oldest where there is no room.
+func (se *session) push(item uint32) {
+	if se.n == sessionItems {
+		copy(se.items[:], se.items[1:])
+		se.n--
+	}
+	se.items[se.n] = item
+	se.n++
+}
+
+// get returns the session in progress of key at a time, empty when there is none.
+func (s *sessions) get(key uint64, now int64) session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.table.find(key)
+	if i < 0 || now-s.table.metas[i].last > s.gap {
+		return session{}
+	}
+	return s.table.data[i]
+}
