@@ -1,7 +1,9 @@
 package profiles
 
 import (
-	"math"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/rapport-engine/rapport/streams"
 )
@@ -19,7 +21,9 @@ type Outcome struct {
 	NewCart bool
 	// NewOrder: it counted an order.
 	NewOrder bool
-	// Issues are reasons to count: unknown_currency, late_order, ...
+	// Issues are reasons to count: unknown_currency, late_order, no_order_id,
+	// unknown_order, bad_traits, bad_consents, traits_too_large,
+	// too_many_identifiers.
 	Issues []string
 	// Unlinked are the weaker identifiers of the event that the profile did
 	// not have yet; each needs a link.
@@ -27,14 +31,159 @@ type Outcome struct {
 }
 
 // Apply folds one event into its customer's profile. now is the partition's
-// time (Unix ms); item answers for the catalogue, nil for what it does not
-// know, as of this place in the log. Apply does not keep e, but p's strings may
-// share memory with it until they are encoded.
+// time (Unix ms); item answers for the catalogue as of this place in the log,
+// nil for what it does not know, and may be nil itself. Apply does not keep e,
+// but p's strings share memory with it until p is encoded.
 func (s *Settings) Apply(p *Profile, e *streams.Event, now int64, item func(id string) *streams.Item) Outcome {
+	if !p.dedupe(e.MessageID, now, s.MaxDedupe) {
+		return Outcome{Duplicate: true}
+	}
 	var out Outcome
+	p.applyIdentifiers(e, &out)
+	if !behaviour(e) {
+		p.applyFeedback(e)
+		return out
+	}
+	out.NewProfile = p.Events == 0
+	p.Events++
+	p.applyContext(e)
+	p.applyChannel(e)
+	p.applyTraits(e, &out)
+	p.subscription(e, &out)
+	p.applyInterest(e, item)
+	p.applyAffinity(e, item)
+	out.NewSession = p.applySession(e, s.SessionGap)
+	p.viewedInSession()
+	p.tally(s.Counted, e, now)
+
+	if p.Cart != nil {
+		p.Cart.prune(now, s.CartTTL)
+	}
+	empty := p.Cart == nil || len(p.Cart.Lines) == 0
+	p.applyCart(e, now, s.CartTTL, item)
+	out.NewCart = empty && p.Cart != nil && len(p.Cart.Lines) > 0
+	s.applyOrder(p, e, &out)
 	p.remember(e)
 	return out
 }
 
-// round rounds money to 1/10000, so that sums do not depend on their order.
-func round(x float64) float64 { return math.Round(x*1e4) / 1e4 }
+const hourMs = 60 * 60 * 1000
+
+// dedupe remembers a message id for a day; false when it was known.
+func (p *Profile) dedupe(id string, now int64, limit int) bool {
+	hour := now / hourMs
+	old := 0
+	for old < len(p.Dedupe) && p.Dedupe[old].Hour < hour-24 {
+		old++
+	}
+	p.Dedupe = slices.Delete(p.Dedupe, 0, old)
+	if id == "" {
+		return true
+	}
+	hash, count := xxhash.Sum64String(id), 0
+	for _, h := range p.Dedupe {
+		if slices.Contains(h.Ids, hash) {
+			return false
+		}
+		count += len(h.Ids)
+	}
+	if limit > 0 && count >= limit {
+		if p.Dedupe[0].Ids = p.Dedupe[0].Ids[1:]; len(p.Dedupe[0].Ids) == 0 {
+			p.Dedupe = slices.Delete(p.Dedupe, 0, 1)
+		}
+	}
+	if n := len(p.Dedupe); n == 0 || p.Dedupe[n-1].Hour < hour {
+		p.Dedupe = append(p.Dedupe, &DedupeHour{Hour: hour})
+	}
+	last := p.Dedupe[len(p.Dedupe)-1]
+	last.Ids = append(last.Ids, hash)
+	return true
+}
+
+const (
+	maxIdentifiers = 100
+	maxClaimed     = 10
+)
+
+// applyIdentifiers adds the event's identifiers that are weaker than the
+// profile's own to it, the strongest first.
+func (p *Profile) applyIdentifiers(e *streams.Event, out *Outcome) {
+	own := parse(p.Id)
+	if len(p.Identifiers) == 0 {
+		p.Identifiers = append(p.Identifiers, p.Id)
+	}
+	for _, id := range e.Identifiers {
+		if !own.Stronger(id) || hasIdentifier(p.Identifiers, id) {
+			continue
+		}
+		if len(p.Identifiers) >= maxIdentifiers {
+			out.Issues = append(out.Issues, "too_many_identifiers")
+			break
+		}
+		i := slices.IndexFunc(p.Identifiers, func(o string) bool { return id.Stronger(parse(o)) })
+		if i < 0 {
+			i = len(p.Identifiers)
+		}
+		p.Identifiers = slices.Insert(p.Identifiers, i, id.String())
+		out.Unlinked = append(out.Unlinked, id)
+	}
+	for _, id := range e.Claimed {
+		if len(p.Claimed) < maxClaimed && !hasIdentifier(p.Claimed, id) && !hasIdentifier(p.Identifiers, id) {
+			p.Claimed = append(p.Claimed, id.String())
+		}
+	}
+}
+
+// hasIdentifier looks for id without building its string.
+func hasIdentifier(list []string, id streams.Identifier) bool {
+	n := len(id.Type)
+	for _, s := range list {
+		if len(s) == n+1+len(id.Value) && s[:n] == id.Type && s[n] == ':' && s[n+1:] == id.Value {
+			return true
+		}
+	}
+	return false
+}
+
+// applyContext keeps the first and last time, and of the latest event what its
+// context says of the customer.
+func (p *Profile) applyContext(e *streams.Event) {
+	if p.FirstAt == 0 || e.At < p.FirstAt {
+		p.FirstAt = e.At
+	}
+	latest := e.At >= p.LastAt
+	p.LastAt = max(p.LastAt, e.At)
+	keep := func(to *string, from string) {
+		if from != "" && (latest || *to == "") {
+			*to = from
+		}
+	}
+	keep(&p.Locale, e.Locale)
+	keep(&p.Timezone, e.Timezone)
+	keep(&p.PushToken, e.PushToken)
+}
+
+const (
+	maxCounted = 1000
+	countedFor = 90 * dayMs
+)
+
+// tally counts an event whose name a loaded rule counts.
+func (p *Profile) tally(counted map[string]bool, e *streams.Event, now int64) {
+	if !counted[e.Name] {
+		return
+	}
+	i := slices.IndexFunc(p.Counts, func(c *EventCount) bool { return c.Name >= e.Name })
+	if i < 0 {
+		i = len(p.Counts)
+	}
+	if i == len(p.Counts) || p.Counts[i].Name != e.Name {
+		p.Counts = slices.Insert(p.Counts, i, &EventCount{Name: e.Name})
+	}
+	c := p.Counts[i]
+	c.LastAt = max(c.LastAt, e.At)
+	at, _ := slices.BinarySearch(c.At, e.At)
+	c.At = slices.Insert(c.At, at, e.At)
+	old, _ := slices.BinarySearch(c.At, now-countedFor)
+	c.At = slices.Delete(c.At, 0, max(old, len(c.At)-maxCounted))
+}

@@ -58,9 +58,7 @@ func clearTail[T any](s []*T) { clear(s[len(s):cap(s)]) }
 
 // squeeze removes from p what expand can put back.
 func squeeze(p *Profile) {
-	if len(p.Identifiers) > 0 && p.Identifiers[0] == p.Id {
-		p.Identifiers = p.Identifiers[1:]
-	}
+	p.Identifiers = slices.DeleteFunc(p.Identifiers, func(id string) bool { return id == p.Id })
 	p.Id = ""
 	squeezeInterests(p.Viewed)
 	squeezeInterests(p.Wishlist)
@@ -91,13 +89,9 @@ func expand(p *Profile) error {
 	for _, c := range p.Channels {
 		c.LastAt += c.FirstAt
 	}
-	if s := p.Session; s != nil {
-		s.LastAt += s.StartedAt
-		for i := len(p.Viewed) - 1; i >= 0; i-- {
-			if v := p.Viewed[i]; v.At >= s.StartedAt {
-				s.Viewed = append(s.Viewed, v.Id)
-			}
-		}
+	if p.Session != nil {
+		p.Session.LastAt += p.Session.StartedAt
+		p.viewedInSession()
 	}
 	return checkTimeline(p.Timeline)
 }

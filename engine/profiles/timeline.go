@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -209,13 +210,10 @@ func itemIDs(e *streams.Event) []string {
 // eventLines are the products that e is about: properties.products, else the
 // one that properties name.
 func eventLines(e *streams.Event) []streams.Line {
-	switch {
-	case e.Products != nil:
-		return e.Products
-	case e.Product.ID != "":
-		return (&[1]streams.Line{e.Product})[:]
+	if len(e.Products) == 0 && e.Product.ID != "" {
+		return unsafe.Slice(&e.Product, 1) // a slice of one without a copy
 	}
-	return nil
+	return e.Products
 }
 
 func eventValue(e *streams.Event) float64 {
