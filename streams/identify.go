@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -83,15 +85,25 @@ func validType(typ string) bool {
 	return true
 }
 
+// phone returns a number in E.164. One whose form would be read as another
+// number is none: a normalised value must stay as it is.
 func phone(value, region string) (string, bool) {
-	if value == "" || len(value) > 64 {
+	letters := func(r rune) bool { return r == utf8.RuneError || unicode.IsLetter(r) }
+	if value == "" || len(value) > 64 || strings.ContainsFunc(value, letters) {
 		return "", false
 	}
 	n, err := phonenumbers.Parse(value, region)
 	if err != nil || phonenumbers.IsPossibleNumberWithReason(n) != phonenumbers.IS_POSSIBLE {
 		return "", false
 	}
-	return phonenumbers.Format(n, phonenumbers.E164), true
+	e164 := phonenumbers.Format(n, phonenumbers.E164)
+	if e164 != value {
+		n, err = phonenumbers.Parse(e164, region)
+		if err != nil || phonenumbers.Format(n, phonenumbers.E164) != e164 {
+			return "", false
+		}
+	}
+	return e164, true
 }
 
 // believed sorts the identifiers of an event as its source may be believed.
