@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 
 	"github.com/goccy/go-json"
@@ -49,7 +50,7 @@ func mergeTraits(old []byte, sent map[string]json.RawMessage, late bool) ([]byte
 			return nil, err
 		}
 	}
-	for key, value := range sent { // the order does not matter: keys differ
+	for key, value := range sent { // map order: keys differ
 		_, had := all[key]
 		switch {
 		case late && had:
@@ -66,13 +67,8 @@ func encodeSorted(all map[string]json.RawMessage) ([]byte, error) {
 	if len(all) == 0 {
 		return nil, nil
 	}
-	keys := make([]string, 0, len(all))
-	for key := range all {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
 	var b bytes.Buffer
-	for i, key := range keys {
+	for i, key := range slices.Sorted(maps.Keys(all)) {
 		if i == 0 {
 			b.WriteByte('{')
 		} else {
@@ -99,12 +95,7 @@ func (p *Profile) consentTraits(raw []byte, e *streams.Event, out *Outcome) {
 		out.Issues = append(out.Issues, "bad_consents")
 		return
 	}
-	channels := make([]string, 0, len(answers))
-	for channel := range answers {
-		channels = append(channels, channel)
-	}
-	slices.Sort(channels)
-	for _, channel := range channels {
+	for _, channel := range slices.Sorted(maps.Keys(answers)) {
 		switch answer := answers[channel].(type) {
 		case bool:
 			p.consent(channel, answer, e.At, e.Channel)
