@@ -42,8 +42,10 @@ func (t *teacher) feed(name, who string, at int64, order string, items ...string
 	t.offset++
 }
 
-func (t *teacher) view(who string, at int64, item string) { t.feed("Product Viewed", who, at, "", item) }
-func (t *teacher) add(who string, at int64, item string)  { t.feed("Product Added", who, at, "", item) }
+func (t *teacher) view(who string, at int64, item string) {
+	t.feed("Product Viewed", who, at, "", item)
+}
+func (t *teacher) add(who string, at int64, item string) { t.feed("Product Added", who, at, "", item) }
 func (t *teacher) order(who string, at int64, id string, items ...string) {
 	t.feed("Order Completed", who, at, id, items...)
 }
