@@ -120,6 +120,8 @@ func (c *Catalogue) publish(e *entry, number int64, item *streams.Item) {
 	}
 	now := &current{number: number, item: item}
 	if item != nil {
+		now.available = item.IsAvailable()
+		now.limited = len(item.Channels) > 0 || len(item.Stores) > 0
 		now.group = hashOf(item.GroupID)
 		now.brand = hashOf(item.Brand)
 		now.category = hashOf(strings.Join(item.Category, "\x00"))

@@ -49,6 +49,8 @@ type current struct {
 	number                 int64
 	item                   *streams.Item // nil: deleted
 	group, brand, category uint64        // hashes, 0 when absent
+	available              bool
+	limited                bool // to channels, or by stores
 }
 
 func newTable() *table {

@@ -28,8 +28,11 @@ func (r *Recommender) Observe(partition int32, offset int64, e *streams.Event) {
 	m.learn(e)
 }
 
+// maxTime bounds the times that are learned, in Unix ms: about 142,000 years.
+const maxTime = 1 << 52
+
 func (m *models) learn(e *streams.Event) {
-	if len(e.Identifiers) == 0 {
+	if len(e.Identifiers) == 0 || e.At > maxTime || e.At < -maxTime {
 		return
 	}
 	switch e.Name {
@@ -133,13 +136,13 @@ func (m *models) learnOrder(e *streams.Event) {
 	place := m.customers.take(key, e.At)
 	m.partnersOf(place, uint32(order), e.At)
 	for _, i := range m.lines { // lines of this order that were learned before
-		if m.ordered.has(lineKey(order, i)) {
+		if m.ordered.has(m.lineKey(order, i)) {
 			m.addPartner(i, pairOrder)
 		}
 	}
 	st, w := m.bought.weigh(e.At)
 	for _, i := range m.lines {
-		if !m.ordered.add(lineKey(order, i)) {
+		if !m.ordered.add(m.lineKey(order, i)) {
 			continue
 		}
 		m.saw(i, e.At, trendOrder)
@@ -154,8 +157,9 @@ func (m *models) learnOrder(e *streams.Event) {
 	}
 }
 
-func lineKey(order uint64, item uint32) uint64 {
-	return (order ^ uint64(item)*0x9E3779B97F4A7C15) * 0xFF51AFD7ED558CCD
+// lineKey is the hash of an item in an order.
+func (m *models) lineKey(order uint64, i uint32) uint64 {
+	return (order ^ m.ids.at(i).hash*0x9E3779B97F4A7C15) * 0xFF51AFD7ED558CCD
 }
 
 // remember notes a bought item for the customer's next orders.
@@ -177,7 +181,7 @@ func (m *models) partnersOf(place int, order uint32, at int64) {
 	window := m.cfg.OrderWindow.Milliseconds()
 	b := &m.customers.data[place]
 	for k := range b.n {
-		it := &b.items[k]
+		it := b.at(k)
 		if max(at-it.at, it.at-at) > window {
 			continue
 		}

@@ -26,6 +26,11 @@ func (b *bought) push(it boughtItem) {
 	b.n = min(b.n+1, boughtItems)
 }
 
+// at returns the k-th item, 0 the oldest.
+func (b *bought) at(k uint32) *boughtItem {
+	return &b.items[(b.next+boughtItems-b.n+k)%boughtItems]
+}
+
 // recentSet remembers the hashes that were added last, in buckets of eight, each
 // of which forgets its oldest first.
 type recentSet struct{ keys []uint64 }
@@ -41,7 +46,7 @@ func newRecentSet(n int) recentSet {
 }
 
 func (s *recentSet) bucket(key uint64) []uint64 {
-	first := int(key) & (len(s.keys) - 1) &^ (recentWays - 1)
+	first := int(key>>32) & (len(s.keys) - 1) &^ (recentWays - 1)
 	return s.keys[first : first+recentWays]
 }
 

@@ -217,18 +217,41 @@ func (st *pairState) score(i uint32, weight float64, shrink float32, s *scores) 
 		return
 	}
 	weight /= math.Sqrt(float64(own + shrink))
-	for k := range r.slots {
-		v := r.slots[k].Load()
-		if v == 0 {
+	for k := 0; k < len(r.slots); k += scoreBatch {
+		if !st.scoreSome(r, k, weight, shrink, s) {
 			return
 		}
-		n := math.Float32frombits(uint32(v))
-		if r.errs != nil {
-			n -= math.Float32frombits(r.errs[k].Load())
+	}
+}
+
+// scoreBatch is how many neighbours are read before any is scored, so that the
+// memory behind them is fetched at once.
+const scoreBatch = 16
+
+// scoreSome scores a batch of neighbours. It reports whether there may be more.
+func (st *pairState) scoreSome(r *row, from int, weight float64, shrink float32, s *scores) bool {
+	var sums, others [scoreBatch]float32
+	var items [scoreBatch]uint32
+	slots := r.slots[from:min(from+scoreBatch, len(r.slots))]
+	n := 0
+	for k := range slots {
+		v := slots[k].Load()
+		if v == 0 {
+			break
 		}
-		j := uint32(v>>32) - 1
-		if other := st.sum(j); n > 0 && other > 0 {
-			s.add(j, weight*float64(n)/math.Sqrt(float64(other+shrink)))
+		items[n], sums[n] = uint32(v>>32)-1, math.Float32frombits(uint32(v))
+		others[n] = st.sum(items[n])
+		n++
+	}
+	if r.errs != nil {
+		for k := range n {
+			sums[k] -= math.Float32frombits(r.errs[from+k].Load())
 		}
 	}
+	for k := range n {
+		if sums[k] > 0 && others[k] > 0 {
+			s.add(items[k], weight*float64(sums[k])/math.Sqrt(float64(others[k]+shrink)))
+		}
+	}
+	return n == scoreBatch
 }

@@ -24,6 +24,7 @@ type scratch struct {
 	barred  hashSet // ids not to be recommended in this list, by hash
 	shown   hashSet // ids recommended in this call, by hash
 	groups  hashSet // group_ids recommended in this call, by hash
+	now     int64   // req.Now within the times that events can have
 	skip    int     // accepted items still to pass over
 	want    int     // items still to be answered
 	unknown streams.Item
@@ -99,6 +100,7 @@ func (s *scratch) answerOne(req *Request, pl *placement, answer *Answer) {
 	s.req, s.place, s.answer = req, pl, answer
 	answer.ID, answer.Placement, answer.Strategy = req.ID, pl.name, StrategyNone
 	answer.Items = answer.Items[:0]
+	s.now = min(max(req.Now, -maxTime), maxTime)
 	s.want = req.Limit
 	if s.want <= 0 {
 		s.want = defaultLimit
@@ -199,22 +201,18 @@ func (s *scratch) offer(i uint32, score float64, reason string) bool {
 
 // sellable reports whether the catalogue lets an item be shown here.
 func (s *scratch) sellable(now *current) bool {
+	if !now.available || now.group != 0 && s.groups.has(now.group) || !s.variety.allows(now) {
+		return false
+	}
+	if !now.limited {
+		return true
+	}
 	item := now.item
-	if item == nil || !item.IsAvailable() {
-		return false
-	}
-	if now.group != 0 && s.groups.has(now.group) || !s.variety.allows(now) {
-		return false
-	}
 	if s.req.Channel != "" && len(item.Channels) > 0 && !slices.Contains(item.Channels, s.req.Channel) {
 		return false
 	}
-	if s.req.Store != "" && len(item.Stores) > 0 {
-		if at, ok := item.Stores[s.req.Store]; ok && at.Stock != nil && *at.Stock <= 0 {
-			return false
-		}
-	}
-	return true
+	at, ok := item.Stores[s.req.Store]
+	return !ok || s.req.Store == "" || at.Stock == nil || *at.Stock > 0
 }
 
 // passes reports whether the filters hold for an item.

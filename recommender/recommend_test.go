@@ -272,6 +272,9 @@ func TestExplain(t *testing.T) {
 }
 
 func TestNothingAllocated(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector empties pools")
+	}
 	te := newTeacher(small())
 	for i := range 200 {
 		te.view(fmt.Sprint(i%20), start+int64(i), fmt.Sprint("i", i%50))

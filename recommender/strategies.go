@@ -68,7 +68,7 @@ func (s *scratch) liveSession(key string) {
 	if !ok {
 		return
 	}
-	now := s.req.Now
+	now := s.now
 	if now == 0 {
 		now = s.m.newest.Load()
 	}
@@ -115,7 +115,7 @@ func (st *pairState) shrink(halfLife float64, now int64) float32 {
 func (s *scratch) trending() {
 	t := s.m.trends
 	st := t.state.Load()
-	now := max(s.req.Now, s.m.newest.Load())
+	now := max(s.now, s.m.newest.Load())
 	f := math.Exp2(-float64(now-st.landmark) / t.halfLife)
 	for k := range st.n.Load() {
 		if s.want == 0 {
@@ -128,7 +128,7 @@ func (s *scratch) trending() {
 
 // recentlyViewed answers what the customer viewed last, newest first.
 func (s *scratch) recentlyViewed() {
-	oldest := s.req.Now - s.r.cfg.ViewedWindow.Milliseconds()
+	oldest := s.now - s.r.cfg.ViewedWindow.Milliseconds()
 	for k, seen := range s.req.Customer.Recent {
 		if s.want == 0 {
 			return

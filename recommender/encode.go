@@ -1,0 +1,153 @@
+package recommender
+
+import (
+	"encoding/binary"
+	"maps"
+	"math"
+	"slices"
+)
+
+var le = binary.LittleEndian
+
+// encode appends the models. Items are named by their place in the list of ids
+// that comes first. The order of everything is fixed: equal models, equal bytes.
+func (m *models) encode(b []byte) []byte {
+	n := m.ids.len()
+	b = binary.AppendUvarint(b, uint64(n))
+	for i := range uint32(n) {
+		id := m.ids.at(i).id
+		b = binary.AppendUvarint(b, uint64(len(id)))
+		b = append(b, id...)
+	}
+	b = binary.AppendUvarint(b, uint64(len(m.positions)))
+	for _, p := range slices.Sorted(maps.Keys(m.positions)) {
+		b = binary.AppendVarint(b, int64(p))
+		b = binary.AppendVarint(b, m.positions[p])
+	}
+	b = binary.AppendVarint(b, m.newest.Load())
+	b = m.viewed.state.Load().encode(b)
+	b = m.bought.state.Load().encode(b)
+	b = m.trends.state.Load().encode(b)
+	b = m.sessions.encode(b)
+	b = m.carts.encode(b)
+	b = encodeAssoc(b, &m.customers, appendBought)
+	return m.ordered.encode(b)
+}
+
+func appendLandmark(b []byte, started bool, landmark int64) []byte {
+	if !started {
+		return append(b, 0)
+	}
+	return binary.AppendVarint(append(b, 1), landmark)
+}
+
+func (st *pairState) encode(b []byte) []byte {
+	b = appendLandmark(b, st.started, st.landmark)
+	n := 0
+	for i := range st.items.len() {
+		if st.sum(i) > 0 {
+			n++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	for i := range st.items.len() {
+		if sum := st.sum(i); sum > 0 {
+			b = le.AppendUint32(b, i)
+			b = le.AppendUint32(b, math.Float32bits(sum))
+			b = st.items.get(i).row.Load().encode(b)
+		}
+	}
+	return b
+}
+
+func (r *row) encode(b []byte) []byte {
+	if r == nil {
+		return append(b, 0)
+	}
+	n := 0
+	r.each(func(uint32, float32, float32) { n++ })
+	b = binary.AppendUvarint(b, uint64(n))
+	r.each(func(j uint32, sum, err float32) {
+		b = le.AppendUint32(b, j)
+		b = le.AppendUint32(b, math.Float32bits(sum))
+		b = le.AppendUint32(b, math.Float32bits(err))
+	})
+	return b
+}
+
+func (st *trendState) encode(b []byte) []byte {
+	b = appendLandmark(b, st.started, st.landmark)
+	n := 0
+	for i := range st.items.len() {
+		if st.items.get(i).value() > 0 {
+			n++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	for i := range st.items.len() {
+		if v := st.items.get(i).value(); v > 0 {
+			b = le.AppendUint32(b, i)
+			b = le.AppendUint64(b, math.Float64bits(v))
+		}
+	}
+	return b
+}
+
+func (s *sessions) encode(b []byte) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return encodeAssoc(b, &s.table, func(b []byte, se *session) []byte {
+		b = append(b, byte(se.n))
+		for _, i := range se.items[:se.n] {
+			b = le.AppendUint32(b, i)
+		}
+		return b
+	})
+}
+
+// appendBought writes what a customer bought, oldest first.
+func appendBought(b []byte, bo *bought) []byte {
+	b = append(b, byte(bo.n))
+	for k := range bo.n {
+		it := bo.at(k)
+		b = binary.AppendVarint(b, it.at)
+		b = le.AppendUint32(b, it.item)
+		b = le.AppendUint32(b, it.order)
+	}
+	return b
+}
+
+func encodeAssoc[T any](b []byte, a *assoc[T], one func([]byte, *T) []byte) []byte {
+	n := 0
+	for i := range a.metas {
+		if a.metas[i].key != 0 {
+			n++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	for i := range a.metas {
+		if m := &a.metas[i]; m.key != 0 {
+			b = le.AppendUint64(b, m.key)
+			b = binary.AppendVarint(b, m.last)
+			b = one(b, &a.data[i])
+		}
+	}
+	return b
+}
+
+// encode writes the keys so that adding them in this order makes an equal set.
+func (s *recentSet) encode(b []byte) []byte {
+	n := 0
+	for _, key := range s.keys {
+		if key != 0 {
+			n++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	for _, key := range slices.Backward(s.keys) {
+		if key != 0 {
+			b = le.AppendUint64(b, key)
+		}
+	}
+	return b
+}
