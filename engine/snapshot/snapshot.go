@@ -10,14 +10,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/rapport-engine/rapport/engine/profiles"
 )
 
 // Blob is one profile of a partition at rest, or one item of the catalogue.
 // Nil Data deletes it.
-type Blob struct {
-	ID   string
-	Data []byte
-}
+type Blob = profiles.Blob
 
 // Errors that callers tell apart.
 var (

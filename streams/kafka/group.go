@@ -216,7 +216,7 @@ func fatal(err error) bool {
 func (g *group) outOfRange(ctx context.Context, partition int32, err error) error {
 	wanted := int64(-1)
 	if w := g.worker(partition); w != nil {
-		wanted = w.expected.Load()
+		wanted = w.fetched.Load()
 	}
 	if checked := checkOffsets(ctx, g.admin, g.topic, map[int32]int64{partition: wanted}); checked != nil {
 		return checked

@@ -217,7 +217,7 @@ func TestGroupLogDeletedUnderIt(t *testing.T) {
 	if err := m.end(); !errors.As(err, &gone) {
 		t.Fatalf("error %v, want an OffsetError", err)
 	}
-	if gone.Start != last || gone.Wanted >= last || gone.Wanted != f.next[0] {
+	if gone.Start != last || gone.Wanted >= last || gone.Wanted < f.next[0] {
 		t.Errorf("error %+v after reading up to %d", gone, f.next[0])
 	}
 }

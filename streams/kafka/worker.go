@@ -29,6 +29,7 @@ type worker struct {
 
 	lost     atomic.Bool
 	expected atomic.Int64 // next offset to process; below 0 unknown
+	fetched  atomic.Int64 // next offset to fetch; below 0 unknown
 
 	mu     sync.Mutex
 	queue  [][]*kgo.Record // guarded by mu
@@ -48,6 +49,7 @@ func startWorker(g *group, partition int32) *worker {
 		ready: make(chan struct{}),
 	}
 	w.expected.Store(-1)
+	w.fetched.Store(-1)
 	go w.run()
 	return w
 }
@@ -97,6 +99,7 @@ func (w *worker) assign() error {
 	}
 	w.offset = offset
 	w.expected.Store(offset)
+	w.fetched.Store(offset)
 	return nil
 }
 
@@ -148,6 +151,7 @@ func (w *worker) enqueue(recs []*kgo.Record) {
 		return
 	}
 	w.queue = append(w.queue, recs)
+	w.fetched.Store(recs[len(recs)-1].Offset + 1)
 	w.length += len(recs)
 	w.g.queued.Add(int64(len(recs)))
 	if w.length > partRecords && !w.paused {
