@@ -30,8 +30,8 @@ type shopper struct {
 	birthday    string
 	favourites  []int // shelves
 	store       string
-	registered  bool // has an account; others are anonymous visitors
-	subscribed  bool // agreed to e-mail
+	registered  bool  // has an account; others are anonymous visitors
+	subscribed  bool  // agreed to e-mail
 	cart        []int // products
 }
 
