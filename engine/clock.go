@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/rapport-engine/rapport/streams"
+)
+
+var (
+	clockLive    = []byte("live")
+	clockHistory = []byte("history:")
+)
+
+// moveClock applies the tick that a record is or carries: the partition's time
+// moves, and the timers that are due fire (DESIGN.md, rule 2).
+func (w *worker) moveClock(rec *streams.Record) {
+	value := rec.Header(streams.HeaderClock)
+	switch {
+	case value == nil:
+		if rec.Header(streams.HeaderKind) == nil {
+			w.goLive() // a record of a producer outside
+		}
+	case bytes.Equal(value, clockLive):
+		w.goLive()
+		w.tickLive(rec.Time)
+	default:
+		if t, ok := parseHistory(value); ok && !w.state.Live {
+			w.tickHistory(t)
+		}
+	}
+}
+
+// goLive tells the process that this log takes live events, so that its owner
+// ticks.
+func (w *worker) goLive() {
+	if !w.toldLive {
+		w.toldLive = true
+		w.onLive()
+	}
+}
+
+// tickLive moves the clock to t. The first live tick on a log of history drops
+// what was due before it.
+func (w *worker) tickLive(t int64) {
+	if t <= w.state.Now && w.state.Live {
+		return
+	}
+	expire := !w.state.Live
+	w.state.Live = true
+	w.state.Now = max(t, w.state.Now)
+	w.clock.Store(w.state.Now)
+	for {
+		tm, ok := w.timers.PopDue(w.state.Now)
+		if !ok {
+			return
+		}
+		p := w.open(tm.Profile)
+		turn := w.turn(p, nil)
+		if expire {
+			w.rules.Expire(turn, tm)
+		} else {
+			w.rules.OnTimer(turn, tm)
+		}
+		w.store.Changed(p)
+		w.emit(turn)
+	}
+}
+
+// tickHistory moves history's clock to t, through each instant at which a
+// timer is due on its way, so that the result does not depend on how often
+// history ticks.
+func (w *worker) tickHistory(t int64) {
+	if t <= w.state.Now {
+		return
+	}
+	for {
+		tm, ok := w.timers.PopDue(t)
+		if !ok {
+			break
+		}
+		w.state.Now = max(w.state.Now, tm.Due)
+		p := w.open(tm.Profile)
+		turn := w.turn(p, nil)
+		w.rules.OnTimer(turn, tm)
+		w.store.Changed(p)
+		w.emit(turn)
+	}
+	w.state.Now = t
+	w.clock.Store(t)
+}
+
+// HistoryTick is the HeaderClock value of a tick of history at t, in Unix ms.
+func HistoryTick(t int64) []byte {
+	return strconv.AppendInt(append(make([]byte, 0, 24), clockHistory...), t, 10)
+}
+
+func parseHistory(b []byte) (int64, bool) {
+	if !bytes.HasPrefix(b, clockHistory) {
+		return 0, false
+	}
+	t, err := strconv.ParseInt(string(b[len(clockHistory):]), 10, 64)
+	return t, err == nil
+}

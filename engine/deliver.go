@@ -1,0 +1,169 @@
+package engine
+
+import (
+	"context"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/rapport-engine/rapport/engine/profiles"
+	"github.com/rapport-engine/rapport/streams"
+	"github.com/rapport-engine/rapport/streams/delivery"
+	"github.com/rapport-engine/rapport/streams/kafka"
+)
+
+// deliver takes messages to the sinks: each sink is a consumer group of its
+// own, so that a slow one delays no other.
+func (e *Engine) deliver(ctx context.Context) error {
+	sinks, routes, err := e.sinks()
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, sink := range sinks {
+		d, err := delivery.New(delivery.Config{
+			Sink: sink, Routes: routes, Check: e.checkMessage, Report: e.report,
+			DeadLetter: func(ctx context.Context, l streams.DeadLetter) error {
+				return e.DeadLetter(ctx, []streams.DeadLetter{l})
+			},
+			Logger: e.opts.Logger,
+		})
+		if err != nil {
+			return err
+		}
+		h := &sinkHandler{d: d, offsets: map[int32]int64{}}
+		g.Go(func() error {
+			return kafka.RunCommitted(ctx, e.client, deliveryGroup+sink.Name(), kafka.TopicMessages, h)
+		})
+	}
+	return g.Wait()
+}
+
+// deliveryGroup begins the names of the sinks' consumer groups.
+const deliveryGroup = "delivery."
+
+// sinks makes the configured sinks; `log` is always there, for what no other
+// serves.
+func (e *Engine) sinks() ([]delivery.Sink, delivery.Routes, error) {
+	channels := map[string][]string{}
+	out := e.opts.MessageLog
+	if out == nil {
+		out = os.Stdout
+	}
+	list := []delivery.Sink{delivery.NewLog(out)}
+	if c := e.cfg.Sinks.Log; c != nil {
+		channels[delivery.LogName] = c.Channels
+	}
+	if c := e.cfg.Sinks.Webhook; c != nil {
+		hook, err := delivery.NewWebhook(delivery.WebhookConfig{URL: c.URL, Secret: c.Secret})
+		if err != nil {
+			return nil, delivery.Routes{}, err
+		}
+		list = append(list, hook)
+		channels[hook.Name()] = c.Channels
+	}
+	routes, err := delivery.NewRoutes(channels)
+	return list, routes, err
+}
+
+// deliveryGroups are the consumer groups that still need messages.
+func (e *Engine) deliveryGroups() []string {
+	if e.opts.Quiet {
+		return nil
+	}
+	groups := []string{deliveryGroup + delivery.LogName}
+	if e.cfg.Sinks.Webhook != nil {
+		groups = append(groups, deliveryGroup+"webhook")
+	}
+	return groups
+}
+
+// report appends what became of a message to the customer's events.
+func (e *Engine) report(ctx context.Context, rec streams.Record) error {
+	return e.Ingest(ctx, []streams.Record{rec})
+}
+
+// checkMessage says why a message must not be sent any more, "" when it may.
+func (e *Engine) checkMessage(ctx context.Context, m *streams.Message) string {
+	switch {
+	case !m.Expires.IsZero() && m.Expires.UnixMilli() <= e.Now():
+		return "expired"
+	case len(m.Data.Items) > 0 && !e.anyAvailable(m.Data.Items):
+		return "unavailable"
+	}
+	var p profiles.Profile
+	if e.readProfile(ctx, m.Profile, &p) == nil {
+		for _, s := range p.Suppressed {
+			if s.Channel == m.Channel {
+				return "suppressed"
+			}
+		}
+	}
+	return ""
+}
+
+func (e *Engine) anyAvailable(items []streams.MessageItem) bool {
+	for i := range items {
+		if e.catalogue.Get(items[i].ID).IsAvailable() {
+			return true
+		}
+	}
+	return false
+}
+
+// sinkHandler reads `messages` for one sink; what it commits is how far it
+// got, with the effect watermarks as metadata.
+type sinkHandler struct {
+	d *delivery.Delivery
+
+	mu      sync.Mutex
+	offsets map[int32]int64 // next to deliver; guarded by mu
+}
+
+// Restore takes up the watermarks of the last commit.
+func (h *sinkHandler) Restore(partition int32, _ int64, metadata string) {
+	var marks []streams.EffectNumber
+	for _, s := range strings.Fields(metadata) {
+		if n, err := streams.ParseEffect(s); err == nil {
+			marks = append(marks, n)
+		}
+	}
+	h.d.Restore(partition, marks)
+}
+
+// Assigned goes on where the group's commit says.
+func (h *sinkHandler) Assigned(context.Context, int32) (int64, error) {
+	return kafka.FromCommitted, nil
+}
+
+// Process delivers a batch.
+func (h *sinkHandler) Process(ctx context.Context, partition int32, recs []streams.Record) error {
+	if err := h.d.Handle(ctx, partition, recs); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.offsets[partition] = recs[len(recs)-1].Offset + 1
+	return nil
+}
+
+// Position is what to commit.
+func (h *sinkHandler) Position(partition int32) (offset int64, metadata string) {
+	h.mu.Lock()
+	offset = h.offsets[partition]
+	h.mu.Unlock()
+	var b strings.Builder
+	for _, n := range h.d.Watermarks(partition) {
+		b.WriteString(n.String())
+		b.WriteByte(' ')
+	}
+	return offset, b.String()
+}
+
+// Revoked has nothing to write: each batch is committed as it is delivered.
+func (h *sinkHandler) Revoked(context.Context, int32) error { return nil }
+
+// Lost has nothing to drop.
+func (h *sinkHandler) Lost(int32) {}

@@ -1,0 +1,69 @@
+package engine
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// collector reads the engine's counts when it is scraped: the fold itself
+// touches no metric.
+type collector struct {
+	e *Engine
+
+	events, messages, runs, skipped, letters, issues, other, gauges *prometheus.Desc
+}
+
+func newCollector(e *Engine) *collector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("rapport_"+name, help, labels, nil)
+	}
+	return &collector{
+		e:        e,
+		events:   desc("events_applied_total", "Events applied to profiles, by event name.", "event"),
+		messages: desc("messages_total", "Messages decided, by trigger.", "trigger"),
+		runs:     desc("runs_total", "Runs started, by trigger.", "trigger"),
+		skipped:  desc("sends_skipped_total", "Sends not made, by trigger and reason.", "trigger", "reason"),
+		letters:  desc("dead_letters_total", "Records that could not be applied, by reason.", "reason"),
+		issues:   desc("event_issues_total", "Oddities in events that were applied, by reason.", "reason"),
+		other:    desc("fold_total", "What else the fold did: duplicates and repeats dropped, forwards, links.", "what"),
+		gauges:   desc("size", "Profiles, their bytes, items and partitions held by this process.", "what"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	n := c.e.Stats()
+	each(ch, c.events, n.Events)
+	each(ch, c.messages, n.Messages)
+	each(ch, c.runs, n.Runs)
+	each(ch, c.letters, n.DeadLetters)
+	each(ch, c.issues, n.Issues)
+	for trigger, reasons := range n.Skipped {
+		for reason, v := range reasons {
+			ch <- prometheus.MustNewConstMetric(c.skipped, prometheus.CounterValue, float64(v), trigger, reason)
+		}
+	}
+	each(ch, c.other, map[string]int64{
+		"duplicates": n.Duplicates, "repeated": n.Repeated, "forwarded": n.Forwarded, "links": n.Links,
+		"aliases": n.Aliases, "conflicts": n.Conflicts, "looped": n.Looped, "sessions": n.Sessions, "orders": n.Orders,
+	})
+	c.sizes(ch)
+}
+
+func (c *collector) sizes(ch chan<- prometheus.Metric) {
+	var count, bytes, partitions int64
+	for _, p := range c.e.ownedPartitions() {
+		count += int64(p.store.Len())
+		bytes += p.store.Bytes()
+		partitions++
+	}
+	for what, v := range map[string]int64{"profiles": count, "profile_bytes": bytes, "partitions": partitions, "items": int64(c.e.catalogue.Len())} {
+		ch <- prometheus.MustNewConstMetric(c.gauges, prometheus.GaugeValue, float64(v), what)
+	}
+}
+
+func each(ch chan<- prometheus.Metric, d *prometheus.Desc, values map[string]int64) {
+	for label, v := range values {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), label)
+	}
+}

@@ -1,0 +1,188 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rapport-engine/rapport/engine/profiles"
+	"github.com/rapport-engine/rapport/engine/snapshot"
+	"github.com/rapport-engine/rapport/recommender"
+	"github.com/rapport-engine/rapport/rules"
+	"github.com/rapport-engine/rapport/streams"
+)
+
+// maxAliases bounds the way from an identifier to its profile.
+const maxAliases = 8
+
+// Profile returns a private copy of the customer's profile; a weaker
+// identifier leads to the profile that it points to. ErrNotFound where nothing
+// is known.
+func (e *Engine) Profile(ctx context.Context, id streams.Identifier) (*profiles.Profile, error) {
+	p := new(profiles.Profile)
+	if err := e.readProfile(ctx, id.String(), p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (e *Engine) readProfile(ctx context.Context, id string, p *profiles.Profile) error {
+	for range maxAliases {
+		if err := e.readOne(ctx, id, p); err != nil {
+			return err
+		}
+		if p.AliasOf == "" {
+			return nil
+		}
+		id = p.AliasOf
+	}
+	return ErrNotFound
+}
+
+// readOne reads from memory what this process owns, else from the store.
+func (e *Engine) readOne(ctx context.Context, id string, p *profiles.Profile) error {
+	home := streams.Partition(id, e.settings.Partitions)
+	if owner := e.partition(home); owner != nil {
+		if !owner.store.ReadInto(id, p) {
+			return ErrNotFound
+		}
+		return nil
+	}
+	return e.readStored(ctx, home, id, p)
+}
+
+// readStored reads the latest snapshot of a profile that this process does not
+// hold.
+func (e *Engine) readStored(ctx context.Context, home int32, id string, p *profiles.Profile) error {
+	e.mu.RLock()
+	store, running := e.store, e.running
+	e.mu.RUnlock()
+	if !running {
+		return fmt.Errorf("%w: the engine is not running yet", ErrUnavailable)
+	}
+	data, _, err := store.Get(ctx, home, id)
+	switch {
+	case errors.Is(err, snapshot.ErrNotFound):
+		return ErrNotFound
+	case err != nil:
+		return fmt.Errorf("%w: cannot read profile %s: %w", ErrUnavailable, id, err)
+	}
+	return profiles.Decode(id, data, p)
+}
+
+// Now is the time that answers are given at: the wall clock on a live log, the
+// greatest tick on one of history. Unix ms.
+func (e *Engine) Now() int64 {
+	if e.live.Load() {
+		return time.Now().UnixMilli()
+	}
+	var now int64
+	for _, p := range e.ownedPartitions() {
+		now = max(now, p.clock.Load())
+	}
+	if now == 0 {
+		return time.Now().UnixMilli()
+	}
+	return now
+}
+
+var profilePool = sync.Pool{New: func() any { return new(profiles.Profile) }}
+
+// Recommend answers requests of one customer; the zero identifier is a
+// stranger, and so is a customer that is not known yet.
+func (e *Engine) Recommend(ctx context.Context, id streams.Identifier, reqs []*recommender.Request, dedupe bool, answers []recommender.Answer) error {
+	now := e.Now()
+	p := profilePool.Get().(*profiles.Profile)
+	defer profilePool.Put(p)
+	known := !id.IsZero() && e.readProfile(ctx, id.String(), p) == nil
+	for _, req := range reqs {
+		req.Now = now
+		if known {
+			fillCustomer(&req.Customer, p, now)
+		}
+	}
+	return e.model.RecommendMany(reqs, dedupe, answers)
+}
+
+// fillCustomer tells the recommender what it needs to know of a profile.
+func fillCustomer(c *recommender.Customer, p *profiles.Profile, now int64) {
+	c.Known = p.Known()
+	for _, v := range p.Viewed {
+		c.Recent = append(c.Recent, recommender.Seen{ID: v.Id, At: v.At})
+	}
+	if s := p.Session; s != nil && now-s.LastAt < sessionGap.Milliseconds() {
+		c.Session = append(c.Session, s.Viewed...)
+	}
+	if p.Cart != nil {
+		for _, line := range p.Cart.Lines {
+			c.Cart = append(c.Cart, line.Id)
+		}
+	}
+	if p.Orders != nil {
+		for _, o := range p.Orders.Recent {
+			for _, line := range o.Products {
+				c.Purchased = append(c.Purchased, line.Id)
+			}
+		}
+	}
+}
+
+const sessionGap = 30 * time.Minute
+
+// recommendFor fills the recommendations of a message that was just decided:
+// a reading of the model, not part of the fold.
+func (e *Engine) recommendFor(p *profiles.Profile, now int64, send *rules.Send) {
+	req := recommender.Request{
+		Placement: send.Recommend.Placement, Items: send.Recommend.Items,
+		Limit: send.Recommend.Limit, Now: now, Channel: send.Message.Channel, ID: "rec_" + send.Message.ID,
+	}
+	fillCustomer(&req.Customer, p, now)
+	var answer recommender.Answer
+	if err := e.model.Recommend(&req, &answer); err != nil {
+		e.log.Warn("cannot recommend for a message", "message", send.Message.ID, "error", err)
+		return
+	}
+	list := &streams.Recommendations{ID: req.ID, Items: []streams.MessageItem{}}
+	for _, r := range answer.Items {
+		list.Items = append(list.Items, messageItem(r))
+	}
+	send.Message.Recommendations = list
+}
+
+func messageItem(r recommender.Ranked) streams.MessageItem {
+	item := streams.MessageItem{ID: r.ID, Available: r.Item.IsAvailable()}
+	if i := r.Item; i != nil {
+		item.Name, item.URL, item.ImageURL = i.Name, i.URL, i.ImageURL
+		item.Price, item.OldPrice, item.Stock = i.Price, i.OldPrice, i.Stock
+	}
+	return item
+}
+
+// MessageQuery selects messages; the zero value all.
+type MessageQuery struct {
+	Profile, Trigger string
+	Limit            int
+	After            string // `next` of the page before
+}
+
+// Messages lists the latest messages, newest first.
+func (e *Engine) Messages(q MessageQuery) (list []streams.Message, next string) {
+	before, _ := strconv.ParseInt(q.After, 10, 64)
+	list, n := e.messages.list(q.Limit, before, func(m *streams.Message) bool {
+		return (q.Profile == "" || m.Profile == q.Profile) && (q.Trigger == "" || m.Trigger == q.Trigger)
+	})
+	if n > 0 {
+		next = strconv.FormatInt(n, 10)
+	}
+	return list, next
+}
+
+// DeadLetters lists the latest dead letters, newest first; an empty reason is
+// any.
+func (e *Engine) DeadLetters(limit int, reason string) []streams.DeadLetter {
+	list, _ := e.letters.list(limit, 0, func(l *streams.DeadLetter) bool { return reason == "" || l.Reason == reason })
+	return list
+}

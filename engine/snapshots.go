@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/goccy/go-json"
+
+	"github.com/rapport-engine/rapport/engine/profiles"
+	"github.com/rapport-engine/rapport/engine/snapshot"
+)
+
+// foldVersion changes whenever the same log would fold to another state.
+const foldVersion = 1
+
+// capture is one partition's state at an offset, on its way to the store.
+type capture struct {
+	meta     snapshot.Meta
+	dirty    []snapshot.Blob
+	produced int64 // effects that must be acknowledged first
+}
+
+// capture takes what changed since the last snapshot, between two batches. It
+// copies no profile: bytes at rest are immutable.
+func (w *worker) capture() (capture, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	encoded, err := json.Marshal(&w.state)
+	if err != nil {
+		return capture{}, fmt.Errorf("cannot encode the state of partition %d: %w", w.id, err)
+	}
+	return capture{
+		meta:     snapshot.Meta{Offset: w.state.Offset, LeaderEpoch: -1, Fold: foldVersion, State: encoded},
+		dirty:    blobsOf(w.store.TakeDirty()),
+		produced: w.outbox.produced,
+	}, nil
+}
+
+// saver writes one partition's snapshots, each naming the one before it.
+type saver struct {
+	w     *worker
+	store snapshot.Store
+	last  snapshot.Meta
+}
+
+// save snapshots the partition if anything happened since the last one: only
+// once the broker has acknowledged the effects of what it holds (rule 5).
+func (s *saver) save(ctx context.Context) error {
+	if s.w.applied.Load() == s.last.Offset {
+		return nil
+	}
+	c, err := s.w.capture()
+	if err != nil {
+		return err
+	}
+	if err := s.awaitEffects(ctx, c.produced); err != nil {
+		s.w.putBack(c.dirty)
+		return err
+	}
+	c.meta.Epoch, c.meta.Number = s.last.Epoch, s.last.Number+1
+	if err := s.store.Save(ctx, s.w.id, s.last, c.meta, c.dirty); err != nil {
+		s.w.putBack(c.dirty)
+		return fmt.Errorf("cannot save the snapshot of partition %d: %w", s.w.id, err)
+	}
+	s.last = c.meta
+	return nil
+}
+
+// awaitEffects waits until the broker has acknowledged the first n effects.
+func (s *saver) awaitEffects(ctx context.Context, n int64) error {
+	ticker := time.NewTicker(2 * time.Millisecond)
+	defer ticker.Stop()
+	for s.w.outbox.acked.Load() < n {
+		if err := s.w.outbox.failed.Load(); err != nil {
+			return *err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+func (w *worker) putBack(dirty []snapshot.Blob) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	back := make([]profiles.Blob, len(dirty))
+	for i, b := range dirty {
+		back[i] = profiles.Blob(b)
+	}
+	w.store.PutBack(back)
+}
+
+func blobsOf(dirty []profiles.Blob) []snapshot.Blob {
+	blobs := make([]snapshot.Blob, len(dirty))
+	for i, b := range dirty {
+		blobs[i] = snapshot.Blob(b)
+	}
+	return blobs
+}
+
+// restore loads the partition's latest snapshot and takes it over from any
+// earlier owner; the zero Meta's offset where there is none.
+func (s *saver) restore(ctx context.Context) error {
+	meta, err := s.store.Acquire(ctx, s.w.id)
+	if err != nil {
+		return fmt.Errorf("cannot take over the snapshot of partition %d: %w", s.w.id, err)
+	}
+	if meta.Fold != 0 && meta.Fold != foldVersion {
+		return fmt.Errorf("cannot restore partition %d: its snapshot is of fold version %d, this binary's is %d: start the version that wrote it, or an empty data directory", s.w.id, meta.Fold, foldVersion)
+	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	if err := s.store.Load(ctx, s.w.id, s.w.store.Restore); err != nil {
+		return fmt.Errorf("cannot load the snapshot of partition %d: %w", s.w.id, err)
+	}
+	if len(meta.State) > 0 {
+		if err := json.Unmarshal(meta.State, &s.w.state); err != nil {
+			return fmt.Errorf("cannot read the state of partition %d: %w", s.w.id, err)
+		}
+	}
+	s.w.resume()
+	s.last = meta
+	return nil
+}
+
+// resume takes up the fold from the restored state.
+func (w *worker) resume() {
+	w.outbox.source.Incarnation = w.state.Incarnation
+	w.outbox.prev = w.state.Effects
+	w.clock.Store(w.state.Now)
+	w.applied.Store(w.state.Offset)
+	if w.state.Live {
+		w.goLive()
+	}
+	w.setTimers()
+}

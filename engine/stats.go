@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"strings"
+
+	"github.com/rapport-engine/rapport/engine/profiles"
+	"github.com/rapport-engine/rapport/streams"
+)
+
+// Counts is what the fold has done since the process started, by partition or
+// summed.
+type Counts struct {
+	Events      map[string]int64            // applied, by event name
+	Channels    map[string]int64            // applied, by channel
+	Runs        map[string]int64            // started, by trigger
+	Messages    map[string]int64            // decided, by trigger
+	Skipped     map[string]map[string]int64 // sends not made, by trigger and reason
+	DeadLetters map[string]int64            // by reason
+	Issues      map[string]int64            // what was odd in events applied, by reason
+
+	Applied    int64 // events applied
+	Duplicates int64 // events dropped by messageId
+	Repeated   int64 // effects dropped by watermark
+	Forwarded  int64 // events sent on to another partition
+	Links      int64 // links sent
+	Aliases    int64 // identifiers that became aliases
+	Conflicts  int64 // links refused
+	Looped     int64 // forwards that came back
+	Profiles   int64 // profiles created
+	Sessions   int64 // sessions begun
+	Carts      int64 // carts begun
+	Orders     int64 // orders counted
+}
+
+func newCounts() Counts {
+	return Counts{
+		Events: map[string]int64{}, Channels: map[string]int64{}, Runs: map[string]int64{},
+		Messages: map[string]int64{}, Skipped: map[string]map[string]int64{},
+		DeadLetters: map[string]int64{}, Issues: map[string]int64{},
+	}
+}
+
+func (c *Counts) applied(e *streams.Event, o *profiles.Outcome) {
+	if o.Duplicate {
+		c.Duplicates++
+		return
+	}
+	c.Applied++
+	bump(c.Events, e.Name)
+	bump(c.Channels, e.Channel)
+	c.Sessions += count(o.NewSession)
+	c.Carts += count(o.NewCart)
+	c.Orders += count(o.NewOrder)
+	for _, reason := range o.Issues {
+		c.Issues[reason]++
+	}
+}
+
+// maxNames bounds how many names that come from outside are told apart.
+const maxNames = 200
+
+// bump counts name, or "(other)" once there are too many names.
+func bump(m map[string]int64, name string) {
+	if _, ok := m[name]; !ok {
+		if len(m) >= maxNames {
+			name = "(other)"
+		} else {
+			name = strings.Clone(name) // it may share a record's memory
+		}
+	}
+	m[name]++
+}
+
+// skipSuperseded is the reason of a send not made because the run's customer
+// turned out to be somebody known.
+const skipSuperseded = "superseded"
+
+func (c *Counts) skip(trigger, reason string) {
+	reasons := c.Skipped[trigger]
+	if reasons == nil {
+		reasons = map[string]int64{}
+		c.Skipped[trigger] = reasons
+	}
+	reasons[reason]++
+}
+
+func (c *Counts) run(trigger string)       { c.Runs[trigger]++ }
+func (c *Counts) message(trigger string)   { c.Messages[trigger]++ }
+func (c *Counts) deadLetter(reason string) { c.DeadLetters[reason]++ }
+
+// add adds o to c.
+func (c *Counts) add(o *Counts) {
+	addAll(c.Events, o.Events)
+	addAll(c.Channels, o.Channels)
+	addAll(c.Runs, o.Runs)
+	addAll(c.Messages, o.Messages)
+	addAll(c.DeadLetters, o.DeadLetters)
+	addAll(c.Issues, o.Issues)
+	for trigger, reasons := range o.Skipped {
+		for reason, n := range reasons {
+			if c.Skipped[trigger] == nil {
+				c.Skipped[trigger] = map[string]int64{}
+			}
+			c.Skipped[trigger][reason] += n
+		}
+	}
+	c.Applied += o.Applied
+	c.Duplicates += o.Duplicates
+	c.Repeated += o.Repeated
+	c.Forwarded += o.Forwarded
+	c.Links += o.Links
+	c.Aliases += o.Aliases
+	c.Conflicts += o.Conflicts
+	c.Looped += o.Looped
+	c.Profiles += o.Profiles
+	c.Sessions += o.Sessions
+	c.Carts += o.Carts
+	c.Orders += o.Orders
+}
+
+func addAll(to, from map[string]int64) {
+	for k, n := range from {
+		to[k] += n
+	}
+}
+
+func count(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

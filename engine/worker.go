@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rapport-engine/rapport/engine/profiles"
+	"github.com/rapport-engine/rapport/recommender"
+	"github.com/rapport-engine/rapport/rules"
+	"github.com/rapport-engine/rapport/streams"
+)
+
+// settings are what the fold depends on besides the log; equal in every
+// process.
+type settings struct {
+	Partitions int32
+	Timezone   string
+	Profile    profiles.Settings
+	Identity   profiles.IdentityLimits
+}
+
+// worker folds one partition of `events`: the single writer of its profiles.
+type worker struct {
+	id          int32
+	cfg         *settings
+	decoder     *streams.Decoder
+	model       *recommender.Recommender
+	catalogue   *recommender.Catalogue
+	produce     func(ctx context.Context, recs []streams.Record, done func(error))
+	recommend   func(p *profiles.Profile, now int64, send *rules.Send)
+	onLive      func()
+	onCatalogue func(number int64)
+	onStatus    func(message, status string, e *streams.Event)
+
+	store *profiles.Store // read by anyone, written by this worker
+
+	mu       sync.Mutex // held for a batch; guards everything below
+	rules    *rules.Set
+	state    state
+	timers   rules.Timers
+	outbox   outbox
+	counts   Counts
+	event    streams.Event
+	scratch  rules.Turn
+	env      rules.Env
+	toldLive bool
+
+	clock   atomic.Int64 // state.Now, for readers
+	applied atomic.Int64 // state.Offset after the last batch, for readers
+}
+
+// state is a partition's state besides its profiles and their timers.
+type state struct {
+	Offset int64 `json:"offset"` // next record to apply
+	Now    int64 `json:"now"`    // the partition's time: the greatest tick
+	Live   bool  `json:"live"`   // has had a live tick
+	// Catalog is the change number that conditions read the catalogue as of.
+	Catalog int64 `json:"catalog"`
+	// Watermarks holds, for each source, the number of the last effect applied.
+	Watermarks map[string]string `json:"watermarks"`
+	// Effects holds, for each destination, the number of the last effect sent.
+	Effects     map[string]string `json:"effects"`
+	Incarnation int64             `json:"incarnation"`
+}
+
+// process folds a batch of records and hands their effects to the producer.
+func (w *worker) process(ctx context.Context, recs []streams.Record) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range recs {
+		w.step(&recs[i])
+	}
+	w.store.Publish()
+	w.applied.Store(w.state.Offset)
+	if err := w.outbox.flush(ctx, w.produce); err != nil {
+		return fmt.Errorf("cannot produce the effects of partition %d: %w", w.id, err)
+	}
+	return nil
+}
+
+// turn prepares the rules' view of one event or timer of a customer.
+func (w *worker) turn(p *profiles.Profile, e *streams.Event) *rules.Turn {
+	t := &w.scratch
+	t.Reset()
+	t.Now, t.Live, t.Profile, t.Event, t.Env = w.state.Now, w.state.Live, p, e, &w.env
+	return t
+}
+
+// emit counts what the rules decided, sends the messages, and sets the timers
+// that the customer waits for now.
+func (w *worker) emit(t *rules.Turn) {
+	for _, s := range t.Skips {
+		w.counts.skip(s.Trigger, s.Reason)
+	}
+	for _, trigger := range t.Started {
+		w.counts.run(trigger)
+	}
+	for i := range t.Messages {
+		send := &t.Messages[i]
+		if send.Recommend != nil {
+			w.recommend(t.Profile, w.state.Now, send)
+		}
+		w.counts.message(send.Message.Trigger)
+		w.outbox.message(&send.Message)
+	}
+	w.rules.Timers(t.Profile, w.state.Now, w.timers.Push)
+}
+
+// firstTime reports whether an effect of another partition is new here, and
+// remembers it. Records that are no effects are always new.
+func (w *worker) firstTime(rec *streams.Record) bool {
+	header := rec.Header(streams.HeaderEffect)
+	if header == nil {
+		return true
+	}
+	number, err := streams.ParseEffect(string(header))
+	if err != nil {
+		return true // somebody else's header: an event like any other
+	}
+	source := number.Source()
+	if last, ok := w.state.Watermarks[source]; ok {
+		if applied, err := streams.ParseEffect(last); err == nil && !applied.Less(number) {
+			w.counts.Repeated++
+			return false
+		}
+	}
+	w.state.Watermarks[source] = string(header)
+	return true
+}
+
+// setRules changes the rules between two batches.
+func (w *worker) setRules(set *rules.Set) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rules = set
+	w.setTimers()
+}
+
+// setTimers builds the heap anew from the profiles.
+func (w *worker) setTimers() {
+	w.timers = rules.Timers{}
+	w.store.Range(func(_ string, p *profiles.Profile) bool {
+		w.rules.Timers(p, w.state.Now, w.timers.Push)
+		return true
+	})
+}
