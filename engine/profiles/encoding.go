@@ -1,7 +1,9 @@
 package profiles
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -25,16 +27,28 @@ func Encode(p *Profile) []byte {
 // memory. The strings of p share memory with id and data, so neither may be
 // changed later. After an error p is empty.
 func Decode(id string, data []byte, p *Profile) error {
+	err := decode(id, data, p)
+	if err == nil {
+		err = checkTimeline(p.Timeline)
+	}
+	if err == nil && !strings.Contains(id, ":") {
+		err = errors.New("the id must be type:value")
+	}
+	if err != nil {
+		recycle(p)
+		return fmt.Errorf("cannot decode profile %q: %w", id, err)
+	}
+	return nil
+}
+
+// decode is Decode of what Encode wrote or Decode has checked.
+func decode(id string, data []byte, p *Profile) error {
 	recycle(p)
 	if err := p.UnmarshalVTUnsafe(data); err != nil {
-		recycle(p)
-		return fmt.Errorf("cannot decode profile %q: %w", id, err)
+		return err
 	}
 	p.Id = id
-	if err := expand(p); err != nil {
-		recycle(p)
-		return fmt.Errorf("cannot decode profile %q: %w", id, err)
-	}
+	expand(p)
 	return nil
 }
 
@@ -60,9 +74,18 @@ func clearTail[T any](s []*T) { clear(s[len(s):cap(s)]) }
 func squeeze(p *Profile) {
 	p.Identifiers = slices.DeleteFunc(p.Identifiers, func(id string) bool { return id == p.Id })
 	p.Id = ""
-	squeezeInterests(p.Viewed)
-	squeezeInterests(p.Wishlist)
-	squeezeInterests(p.Waiting)
+	usual := p.usualChannel()
+	squeezeInterests(p.Viewed, p.LastAt, usual)
+	squeezeInterests(p.Wishlist, p.LastAt, usual)
+	squeezeInterests(p.Waiting, p.LastAt, usual)
+	if p.Cart != nil {
+		squeezeLines(p.Cart.Lines, usual)
+	}
+	if p.Orders != nil {
+		for _, o := range p.Orders.Recent {
+			squeezeLines(o.Products, "")
+		}
+	}
 	if p.Session != nil {
 		p.Session.Viewed = p.Session.Viewed[:0]
 		p.Session.LastAt -= p.Session.StartedAt
@@ -73,46 +96,122 @@ func squeeze(p *Profile) {
 }
 
 // expand puts back what squeeze removed.
-func expand(p *Profile) error {
+func expand(p *Profile) {
 	p.Traits = slices.Clip(p.Traits)
 	p.Timeline = slices.Clip(p.Timeline)
 	for _, r := range p.Runs {
 		r.Event = slices.Clip(r.Event)
 	}
-	if !strings.Contains(p.Id, ":") {
-		return fmt.Errorf("id must be type:value, is %q", p.Id)
-	}
 	p.Identifiers = slices.Insert(p.Identifiers, 0, p.Id)
-	expandInterests(p.Viewed)
-	expandInterests(p.Wishlist)
-	expandInterests(p.Waiting)
 	for _, c := range p.Channels {
 		c.LastAt += c.FirstAt
+	}
+	usual := p.usualChannel()
+	expandInterests(p.Viewed, p.LastAt, usual)
+	expandInterests(p.Wishlist, p.LastAt, usual)
+	expandInterests(p.Waiting, p.LastAt, usual)
+	if p.Cart != nil {
+		expandLines(p.Cart.Lines, usual)
+	}
+	if p.Orders != nil {
+		for _, o := range p.Orders.Recent {
+			expandLines(o.Products, "")
+		}
 	}
 	if p.Session != nil {
 		p.Session.LastAt += p.Session.StartedAt
 		p.viewedInSession()
 	}
-	return checkTimeline(p.Timeline)
 }
 
-// squeezeInterests stores the usual values as zeros.
-func squeezeInterests(list []*Interest) {
+// usualChannel is the one that lists leave out at rest.
+func (p *Profile) usualChannel() string {
+	if len(p.Channels) == 0 {
+		return ""
+	}
+	return p.Channels[0].Name
+}
+
+// squeezeInterests stores the usual values as zeros, and times as differences
+// from the one before.
+func squeezeInterests(list []*Interest, at int64, usual string) {
 	for _, i := range list {
 		i.FirstAt = i.At - i.FirstAt
+		i.At, at = at-i.At, i.At
 		i.Times--
 		i.Days--
 		i.Available = !i.Available
+		i.Price, i.Cents = squeezePrice(i.Price)
+		i.Channel = squeezeName(i.Channel, usual)
 	}
 }
 
-func expandInterests(list []*Interest) {
+func expandInterests(list []*Interest, at int64, usual string) {
 	for _, i := range list {
-		i.FirstAt = i.At - i.FirstAt
+		at -= i.At
+		i.At, i.FirstAt = at, at-i.FirstAt
 		i.Times++
 		i.Days++
 		i.Available = !i.Available
+		i.Price, i.Cents = expandPrice(i.Price, i.Cents), 0
+		i.Channel = expandName(i.Channel, usual)
 	}
+}
+
+func squeezeLines(list []*Line, usual string) {
+	for _, l := range list {
+		l.Price, l.Cents = squeezePrice(l.Price)
+		l.Quantity--
+		l.Channel = squeezeName(l.Channel, usual)
+	}
+}
+
+func expandLines(list []*Line, usual string) {
+	for _, l := range list {
+		l.Price, l.Cents = expandPrice(l.Price, l.Cents), 0
+		l.Quantity++
+		l.Channel = expandName(l.Channel, usual)
+	}
+}
+
+// squeezePrice returns the price in cents where nothing is lost, which takes
+// half the bytes.
+func squeezePrice(price float64) (float64, uint64) {
+	if price > 0 && price < 1e9 {
+		if cents := uint64(math.Round(price * 100)); float64(cents)/100 == price {
+			return 0, cents
+		}
+	}
+	return price, 0
+}
+
+func expandPrice(price float64, cents uint64) float64 {
+	if cents > 0 {
+		return float64(cents) / 100
+	}
+	return price
+}
+
+// squeezeName stores the usual name as nothing, and none as a zero
+// byte.
+func squeezeName(name, usual string) string {
+	switch name {
+	case usual:
+		return ""
+	case "":
+		return "\x00"
+	}
+	return name
+}
+
+func expandName(name, usual string) string {
+	switch name {
+	case "":
+		return usual
+	case "\x00":
+		return ""
+	}
+	return name
 }
 
 // parse splits "type:value"; without a colon the zero Identifier.

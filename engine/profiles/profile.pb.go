@@ -63,6 +63,7 @@ type Profile struct {
 	Blocked       bool                   `protobuf:"varint,32,opt,name=blocked,proto3" json:"blocked,omitempty"`                            // after too many conflicts: links nothing
 	SoftBounces   int64                  `protobuf:"varint,33,opt,name=soft_bounces,json=softBounces,proto3" json:"soft_bounces,omitempty"` // in a row
 	TraitsAt      int64                  `protobuf:"varint,34,opt,name=traits_at,json=traitsAt,proto3" json:"traits_at,omitempty"`          // of the latest identify
+	TimelineAt    int64                  `protobuf:"varint,35,opt,name=timeline_at,json=timelineAt,proto3" json:"timeline_at,omitempty"`    // of the newest event in timeline
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -335,6 +336,13 @@ func (x *Profile) GetTraitsAt() int64 {
 	return 0
 }
 
+func (x *Profile) GetTimelineAt() int64 {
+	if x != nil {
+		return x.TimelineAt
+	}
+	return 0
+}
+
 type Consent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
@@ -545,6 +553,7 @@ type Line struct {
 	AddedAt       int64                  `protobuf:"varint,10,opt,name=added_at,json=addedAt,proto3" json:"added_at,omitempty"` // carts only: when it was last added
 	Channel       string                 `protobuf:"bytes,11,opt,name=channel,proto3" json:"channel,omitempty"`                 // carts only
 	Ops           []*CartOp              `protobuf:"bytes,12,rep,name=ops,proto3" json:"ops,omitempty"`                         // carts only, when more than one made the quantity; oldest first
+	Cents         uint64                 `protobuf:"varint,13,opt,name=cents,proto3" json:"cents,omitempty"`                    // at rest only: price, where that is exact
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -661,6 +670,13 @@ func (x *Line) GetOps() []*CartOp {
 		return x.Ops
 	}
 	return nil
+}
+
+func (x *Line) GetCents() uint64 {
+	if x != nil {
+		return x.Cents
+	}
+	return 0
 }
 
 // CartOp adds to a line's quantity, or takes from it.
@@ -871,6 +887,7 @@ type Interest struct {
 	Price         float64                `protobuf:"fixed64,7,opt,name=price,proto3" json:"price,omitempty"`                   // as this customer last saw it
 	Available     bool                   `protobuf:"varint,8,opt,name=available,proto3" json:"available,omitempty"`            // when seen
 	DayBits       uint32                 `protobuf:"varint,9,opt,name=day_bits,json=dayBits,proto3" json:"day_bits,omitempty"` // bit n: n days before the day of at; 0 stands for 1
+	Cents         uint64                 `protobuf:"varint,10,opt,name=cents,proto3" json:"cents,omitempty"`                   // at rest only: price, where that is exact
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -964,6 +981,13 @@ func (x *Interest) GetAvailable() bool {
 func (x *Interest) GetDayBits() uint32 {
 	if x != nil {
 		return x.DayBits
+	}
+	return 0
+}
+
+func (x *Interest) GetCents() uint64 {
+	if x != nil {
+		return x.Cents
 	}
 	return 0
 }
@@ -1451,15 +1475,16 @@ func (x *Timeline) GetEntries() []*Entry {
 	return nil
 }
 
+// Entry is one event of the timeline, in few bytes: see timeline.go.
 type Entry struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Uuid          []byte                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"`                            // the end of message_id, where that is a UUID
+	Uuid          []byte                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"`                            // the end of the message id, where that is a UUID
 	MessageId     string                 `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"` // what is before it
-	Code          uint32                 `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"`                           // a well-known event; see timeline.go
-	Event         string                 `protobuf:"bytes,4,opt,name=event,proto3" json:"event,omitempty"`                          // any other
-	Kind          uint32                 `protobuf:"varint,5,opt,name=kind,proto3" json:"kind,omitempty"`                           // streams.Kind; 0 stands for track
-	Channel       string                 `protobuf:"bytes,6,opt,name=channel,proto3" json:"channel,omitempty"`
-	At            int64                  `protobuf:"varint,7,opt,name=at,proto3" json:"at,omitempty"`
+	Code          uint32                 `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"`                           // well-known event * 16 + well-known channel; 0: another
+	Event         string                 `protobuf:"bytes,4,opt,name=event,proto3" json:"event,omitempty"`                          // any other event
+	Channel       string                 `protobuf:"bytes,5,opt,name=channel,proto3" json:"channel,omitempty"`                      // any other channel
+	Kind          uint32                 `protobuf:"varint,6,opt,name=kind,proto3" json:"kind,omitempty"`                           // streams.Kind; 0 stands for track
+	Older         int64                  `protobuf:"varint,7,opt,name=older,proto3" json:"older,omitempty"`                         // how much older the next entry is, ms
 	Items         []string               `protobuf:"bytes,8,rep,name=items,proto3" json:"items,omitempty"`
 	Value         int64                  `protobuf:"zigzag64,9,opt,name=value,proto3" json:"value,omitempty"` // in 1/10000
 	unknownFields protoimpl.UnknownFields
@@ -1524,13 +1549,6 @@ func (x *Entry) GetEvent() string {
 	return ""
 }
 
-func (x *Entry) GetKind() uint32 {
-	if x != nil {
-		return x.Kind
-	}
-	return 0
-}
-
 func (x *Entry) GetChannel() string {
 	if x != nil {
 		return x.Channel
@@ -1538,9 +1556,16 @@ func (x *Entry) GetChannel() string {
 	return ""
 }
 
-func (x *Entry) GetAt() int64 {
+func (x *Entry) GetKind() uint32 {
 	if x != nil {
-		return x.At
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *Entry) GetOlder() int64 {
+	if x != nil {
+		return x.Older
 	}
 	return 0
 }
@@ -2107,7 +2132,7 @@ var File_engine_profiles_profile_proto protoreflect.FileDescriptor
 
 const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\n" +
-	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\xaf\v\n" +
+	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\xd0\v\n" +
 	"\aProfile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\balias_of\x18\x02 \x01(\tR\aaliasOf\x12 \n" +
@@ -2148,7 +2173,9 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\tconflicts\x18\x1f \x03(\tR\tconflicts\x12\x18\n" +
 	"\ablocked\x18  \x01(\bR\ablocked\x12!\n" +
 	"\fsoft_bounces\x18! \x01(\x03R\vsoftBounces\x12\x1b\n" +
-	"\ttraits_at\x18\" \x01(\x03R\btraitsAt\"e\n" +
+	"\ttraits_at\x18\" \x01(\x03R\btraitsAt\x12\x1f\n" +
+	"\vtimeline_at\x18# \x01(\x03R\n" +
+	"timelineAt\"e\n" +
 	"\aConsent\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
 	"\agranted\x18\x02 \x01(\bR\agranted\x12\x0e\n" +
@@ -2162,7 +2189,7 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
 	"\bfirst_at\x18\x02 \x01(\x03R\afirstAt\x12\x17\n" +
 	"\alast_at\x18\x03 \x01(\x03R\x06lastAt\x12\x16\n" +
-	"\x06events\x18\x04 \x01(\x04R\x06events\"\xbb\x02\n" +
+	"\x06events\x18\x04 \x01(\x04R\x06events\"\xd1\x02\n" +
 	"\x04Line\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -2176,7 +2203,8 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\badded_at\x18\n" +
 	" \x01(\x03R\aaddedAt\x12\x18\n" +
 	"\achannel\x18\v \x01(\tR\achannel\x12-\n" +
-	"\x03ops\x18\f \x03(\v2\x1b.rapport.profiles.v1.CartOpR\x03ops\"4\n" +
+	"\x03ops\x18\f \x03(\v2\x1b.rapport.profiles.v1.CartOpR\x03ops\x12\x14\n" +
+	"\x05cents\x18\r \x01(\x04R\x05cents\"4\n" +
 	"\x06CartOp\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x1a\n" +
 	"\bquantity\x18\x02 \x01(\x12R\bquantity\"\xd3\x01\n" +
@@ -2192,7 +2220,7 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\aRemoval\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12-\n" +
-	"\x03ops\x18\x03 \x03(\v2\x1b.rapport.profiles.v1.CartOpR\x03ops\"\xd8\x01\n" +
+	"\x03ops\x18\x03 \x03(\v2\x1b.rapport.profiles.v1.CartOpR\x03ops\"\xee\x01\n" +
 	"\bInterest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\achannel\x18\x02 \x01(\tR\achannel\x12\x0e\n" +
@@ -2202,7 +2230,9 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\x04days\x18\x06 \x01(\rR\x04days\x12\x14\n" +
 	"\x05price\x18\a \x01(\x01R\x05price\x12\x1c\n" +
 	"\tavailable\x18\b \x01(\bR\tavailable\x12\x19\n" +
-	"\bday_bits\x18\t \x01(\rR\adayBits\"\xea\x01\n" +
+	"\bday_bits\x18\t \x01(\rR\adayBits\x12\x14\n" +
+	"\x05cents\x18\n" +
+	" \x01(\x04R\x05cents\"\xea\x01\n" +
 	"\x06Orders\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x18\n" +
 	"\arevenue\x18\x02 \x01(\x01R\arevenue\x12\x19\n" +
@@ -2243,16 +2273,16 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\x05added\x18\x06 \x03(\tR\x05added\x12\x1a\n" +
 	"\bsearched\x18\a \x03(\tR\bsearched\"@\n" +
 	"\bTimeline\x124\n" +
-	"\aentries\x18\x01 \x03(\v2\x1a.rapport.profiles.v1.EntryR\aentries\"\xce\x01\n" +
+	"\aentries\x18\x01 \x03(\v2\x1a.rapport.profiles.v1.EntryR\aentries\"\xd4\x01\n" +
 	"\x05Entry\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\fR\x04uuid\x12\x1d\n" +
 	"\n" +
 	"message_id\x18\x02 \x01(\tR\tmessageId\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\rR\x04code\x12\x14\n" +
-	"\x05event\x18\x04 \x01(\tR\x05event\x12\x12\n" +
-	"\x04kind\x18\x05 \x01(\rR\x04kind\x12\x18\n" +
-	"\achannel\x18\x06 \x01(\tR\achannel\x12\x0e\n" +
-	"\x02at\x18\a \x01(\x03R\x02at\x12\x14\n" +
+	"\x05event\x18\x04 \x01(\tR\x05event\x12\x18\n" +
+	"\achannel\x18\x05 \x01(\tR\achannel\x12\x12\n" +
+	"\x04kind\x18\x06 \x01(\rR\x04kind\x12\x14\n" +
+	"\x05older\x18\a \x01(\x03R\x05older\x12\x14\n" +
 	"\x05items\x18\b \x03(\tR\x05items\x12\x14\n" +
 	"\x05value\x18\t \x01(\x12R\x05value\"2\n" +
 	"\n" +

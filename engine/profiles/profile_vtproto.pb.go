@@ -43,6 +43,7 @@ func (m *Profile) CloneVT() *Profile {
 	r.Blocked = m.Blocked
 	r.SoftBounces = m.SoftBounces
 	r.TraitsAt = m.TraitsAt
+	r.TimelineAt = m.TimelineAt
 	if rhs := m.Identifiers; rhs != nil {
 		tmpContainer := make([]string, len(rhs))
 		copy(tmpContainer, rhs)
@@ -251,6 +252,7 @@ func (m *Line) CloneVT() *Line {
 	r.Price = m.Price
 	r.AddedAt = m.AddedAt
 	r.Channel = m.Channel
+	r.Cents = m.Cents
 	if rhs := m.Category; rhs != nil {
 		tmpContainer := make([]string, len(rhs))
 		copy(tmpContainer, rhs)
@@ -365,6 +367,7 @@ func (m *Interest) CloneVT() *Interest {
 	r.Price = m.Price
 	r.Available = m.Available
 	r.DayBits = m.DayBits
+	r.Cents = m.Cents
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -553,9 +556,9 @@ func (m *Entry) CloneVT() *Entry {
 	r.MessageId = m.MessageId
 	r.Code = m.Code
 	r.Event = m.Event
-	r.Kind = m.Kind
 	r.Channel = m.Channel
-	r.At = m.At
+	r.Kind = m.Kind
+	r.Older = m.Older
 	r.Value = m.Value
 	if rhs := m.Uuid; rhs != nil {
 		tmpBytes := make([]byte, len(rhs))
@@ -760,6 +763,13 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.TimelineAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.TimelineAt))
+		i--
+		dAtA[i] = 0x2
+		i--
+		dAtA[i] = 0x98
 	}
 	if m.TraitsAt != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.TraitsAt))
@@ -1315,6 +1325,11 @@ func (m *Line) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Cents != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Cents))
+		i--
+		dAtA[i] = 0x68
+	}
 	if len(m.Ops) > 0 {
 		for iNdEx := len(m.Ops) - 1; iNdEx >= 0; iNdEx-- {
 			size, err := m.Ops[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
@@ -1614,6 +1629,11 @@ func (m *Interest) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.Cents != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Cents))
+		i--
+		dAtA[i] = 0x50
 	}
 	if m.DayBits != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.DayBits))
@@ -2159,22 +2179,22 @@ func (m *Entry) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 			dAtA[i] = 0x42
 		}
 	}
-	if m.At != 0 {
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.At))
+	if m.Older != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Older))
 		i--
 		dAtA[i] = 0x38
+	}
+	if m.Kind != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Kind))
+		i--
+		dAtA[i] = 0x30
 	}
 	if len(m.Channel) > 0 {
 		i -= len(m.Channel)
 		copy(dAtA[i:], m.Channel)
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Channel)))
 		i--
-		dAtA[i] = 0x32
-	}
-	if m.Kind != 0 {
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Kind))
-		i--
-		dAtA[i] = 0x28
+		dAtA[i] = 0x2a
 	}
 	if len(m.Event) > 0 {
 		i -= len(m.Event)
@@ -3392,6 +3412,9 @@ func (m *Profile) SizeVT() (n int) {
 	if m.TraitsAt != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.TraitsAt))
 	}
+	if m.TimelineAt != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.TimelineAt))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -3519,6 +3542,9 @@ func (m *Line) SizeVT() (n int) {
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
 	}
+	if m.Cents != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Cents))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -3632,6 +3658,9 @@ func (m *Interest) SizeVT() (n int) {
 	}
 	if m.DayBits != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.DayBits))
+	}
+	if m.Cents != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Cents))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -3845,15 +3874,15 @@ func (m *Entry) SizeVT() (n int) {
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
-	if m.Kind != 0 {
-		n += 1 + protohelpers.SizeOfVarint(uint64(m.Kind))
-	}
 	l = len(m.Channel)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
-	if m.At != 0 {
-		n += 1 + protohelpers.SizeOfVarint(uint64(m.At))
+	if m.Kind != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Kind))
+	}
+	if m.Older != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Older))
 	}
 	if len(m.Items) > 0 {
 		for _, s := range m.Items {
@@ -5242,6 +5271,25 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 35:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TimelineAt", wireType)
+			}
+			m.TimelineAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.TimelineAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -6067,6 +6115,25 @@ func (m *Line) UnmarshalVT(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 13:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Cents", wireType)
+			}
+			m.Cents = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Cents |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -6773,6 +6840,25 @@ func (m *Interest) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.DayBits |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Cents", wireType)
+			}
+			m.Cents = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Cents |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -8077,25 +8163,6 @@ func (m *Entry) UnmarshalVT(dAtA []byte) error {
 			m.Event = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
 		case 5:
-			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
-			}
-			m.Kind = 0
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return protohelpers.ErrIntOverflow
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				m.Kind |= uint32(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-		case 6:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Channel", wireType)
 			}
@@ -8127,11 +8194,11 @@ func (m *Entry) UnmarshalVT(dAtA []byte) error {
 			}
 			m.Channel = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
-		case 7:
+		case 6:
 			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field At", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
 			}
-			m.At = 0
+			m.Kind = 0
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -8141,7 +8208,26 @@ func (m *Entry) UnmarshalVT(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				m.At |= int64(b&0x7F) << shift
+				m.Kind |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Older", wireType)
+			}
+			m.Older = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Older |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -10801,6 +10887,25 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 					break
 				}
 			}
+		case 35:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TimelineAt", wireType)
+			}
+			m.TimelineAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.TimelineAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -11678,6 +11783,25 @@ func (m *Line) UnmarshalVTUnsafe(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 13:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Cents", wireType)
+			}
+			m.Cents = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Cents |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -12404,6 +12528,25 @@ func (m *Interest) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.DayBits |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Cents", wireType)
+			}
+			m.Cents = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Cents |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -13753,25 +13896,6 @@ func (m *Entry) UnmarshalVTUnsafe(dAtA []byte) error {
 			m.Event = stringValue
 			iNdEx = postIndex
 		case 5:
-			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
-			}
-			m.Kind = 0
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return protohelpers.ErrIntOverflow
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				m.Kind |= uint32(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-		case 6:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Channel", wireType)
 			}
@@ -13807,11 +13931,11 @@ func (m *Entry) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 			m.Channel = stringValue
 			iNdEx = postIndex
-		case 7:
+		case 6:
 			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field At", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
 			}
-			m.At = 0
+			m.Kind = 0
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -13821,7 +13945,26 @@ func (m *Entry) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				m.At |= int64(b&0x7F) << shift
+				m.Kind |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Older", wireType)
+			}
+			m.Older = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Older |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

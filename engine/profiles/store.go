@@ -109,7 +109,7 @@ func (s *Store) Lookup(id string) *Profile {
 		return nil
 	}
 	o := s.take(id)
-	if err := Decode(id, data, o.p); err != nil {
+	if err := decode(id, data, o.p); err != nil {
 		panic("BUG: a stored profile was checked: " + err.Error())
 	}
 	return o.p
@@ -206,7 +206,7 @@ func (s *Store) ReadInto(id string, p *Profile) bool {
 		recycle(p)
 		return false
 	}
-	return Decode(id, data, p) == nil
+	return decode(id, data, p) == nil
 }
 
 // Len returns the number of profiles, alias entries included.
@@ -222,7 +222,7 @@ func (s *Store) Range(f func(id string, p *Profile) bool) {
 	p := &Profile{}
 	for i := range s.shards {
 		for id, data := range s.shards[i].blobs { // map order: promised to nobody
-			if err := Decode(id, data, p); err != nil {
+			if err := decode(id, data, p); err != nil {
 				panic("BUG: a stored profile was checked: " + err.Error())
 			}
 			if !f(id, p) {

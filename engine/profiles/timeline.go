@@ -49,6 +49,11 @@ var codes = func() map[string]uint32 {
 	return m
 }()
 
+// wellKnownChannels likewise, at most 15.
+var wellKnownChannels = []string{
+	"web", "app", "pos", "call_center", "email", "sms", "messenger", "kiosk", "social", "other", "push",
+}
+
 var kinds = [...]string{
 	streams.Track: "track", streams.Identify: "identify", streams.Page: "page",
 	streams.Screen: "screen", streams.Alias: "alias", streams.Group: "group",
@@ -58,26 +63,29 @@ var kinds = [...]string{
 // the last that arrived first.
 func (p *Profile) History() []Event {
 	entries := p.entries()
-	events := make([]Event, len(entries))
+	events, at := make([]Event, len(entries)), p.TimelineAt
 	for i, e := range entries {
 		events[i] = e.event()
+		events[i].At = at
+		at -= e.Older
 	}
 	return events
 }
 
 func (e *Entry) event() Event {
 	ev := Event{
-		MessageID: e.MessageId + formatUUID(e.Uuid), Name: e.Event, Channel: e.Channel,
-		At: e.At, Items: e.Items, Value: float64(e.Value) / 1e4,
+		MessageID: e.MessageId + formatUUID(e.Uuid), Type: "track", Name: e.Event, Channel: e.Channel,
+		Items: e.Items, Value: float64(e.Value) / 1e4,
 	}
-	if e.Code > 0 && int(e.Code) <= len(wellKnown) {
-		ev.Name = wellKnown[e.Code-1]
+	if n := int(e.Code >> 4); n > 0 && n <= len(wellKnown) {
+		ev.Name = wellKnown[n-1]
 	}
-	kind := e.Kind
-	if kind == 0 || int(kind) >= len(kinds) {
-		kind = uint32(streams.Track)
+	if n := int(e.Code & 15); n > 0 && n <= len(wellKnownChannels) {
+		ev.Channel = wellKnownChannels[n-1]
 	}
-	ev.Type = kinds[kind]
+	if k := int(e.Kind); k > 0 && k < len(kinds) {
+		ev.Type = kinds[k]
+	}
 	return ev
 }
 
@@ -114,10 +122,14 @@ func checkTimeline(b []byte) error {
 // before the others without decoding them.
 func (p *Profile) remember(e *streams.Event) {
 	entry := newEntry(e)
-	if at, ok := newestAt(p.Timeline); ok && at > entry.At {
-		p.insertEntry(entry)
-		return
+	if len(p.Timeline) > 0 {
+		if e.At < p.TimelineAt {
+			p.insertEntry(entry, e.At)
+			return
+		}
+		entry.Older = e.At - p.TimelineAt
 	}
+	p.TimelineAt = e.At
 	n := entry.SizeVT()
 	keep := firstEntries(p.Timeline, maxTimeline-1)
 	b := make([]byte, 0, n+len(keep)+4)
@@ -131,14 +143,19 @@ func (p *Profile) remember(e *streams.Event) {
 }
 
 // insertEntry puts a late event where it belongs.
-func (p *Profile) insertEntry(entry *Entry) {
+func (p *Profile) insertEntry(entry *Entry, at int64) {
 	list := p.entries()
-	i := slices.IndexFunc(list, func(o *Entry) bool { return o.At <= entry.At })
-	if i < 0 {
-		i = len(list)
+	i, newer := 0, p.TimelineAt // newer is the time of list[i]
+	for i < len(list) && newer > at {
+		newer -= list[i].Older
+		i++
 	}
 	if i >= maxTimeline {
 		return
+	}
+	before := list[i-1] // the newest entry is newer
+	if before.Older = newer + before.Older - at; i < len(list) {
+		entry.Older = at - newer
 	}
 	list = slices.Insert(list, i, entry)
 	t := Timeline{Entries: list[:min(len(list), maxTimeline)]}
@@ -163,24 +180,18 @@ func firstEntries(b []byte, n int) []byte {
 	return b[:size]
 }
 
-// newestAt returns the time of a timeline's first entry.
-func newestAt(b []byte) (int64, bool) {
-	if len(b) == 0 {
-		return 0, false
-	}
-	var t Timeline
-	if err := t.UnmarshalVTUnsafe(firstEntries(b, 1)); err != nil {
-		panic("BUG: a timeline was checked when it was decoded: " + err.Error())
-	}
-	return t.Entries[0].At, true
-}
-
 func newEntry(e *streams.Event) *Entry {
-	entry := &Entry{Channel: e.Channel, At: e.At, Items: itemIDs(e)}
-	entry.MessageId, entry.Uuid = splitUUID(e.MessageID)
-	if entry.Code = codes[e.Name]; entry.Code == 0 {
-		entry.Event = e.Name
+	entry := &Entry{Items: itemIDs(e)}
+	entry.MessageId, entry.Uuid = splitUUID(cut(e.MessageID, maxName))
+	code := codes[e.Name]
+	if code == 0 {
+		entry.Event = cut(e.Name, maxName)
 	}
+	channel := uint32(slices.Index(wellKnownChannels, e.Channel) + 1)
+	if channel == 0 {
+		entry.Channel = cut(e.Channel, maxName)
+	}
+	entry.Code = code<<4 | channel
 	if e.Kind != streams.Track {
 		entry.Kind = uint32(e.Kind)
 	}
@@ -189,6 +200,9 @@ func newEntry(e *streams.Event) *Entry {
 	}
 	return entry
 }
+
+// maxName bounds the names and message ids in the timeline, in bytes.
+const maxName = 200
 
 // maxItems bounds the products that a timeline entry names.
 const maxItems = 20
@@ -250,7 +264,11 @@ func splitUUID(id string) (prefix string, uuid []byte) {
 	copy(digits[16:20], tail[19:23])
 	copy(digits[20:], tail[24:])
 	uuid = make([]byte, 16)
-	if _, err := hex.Decode(uuid, digits[:]); err != nil || tail != formatUUID(uuid) {
+	if _, err := hex.Decode(uuid, digits[:]); err != nil {
+		return id, nil
+	}
+	var again [32]byte
+	if hex.Encode(again[:], uuid); again != digits { // capitals
 		return id, nil
 	}
 	return id[:len(id)-size], uuid
