@@ -76,6 +76,9 @@ func jsonNumber(s string) bool {
 // count returns a whole number: a fraction counts as the nearest one, a part
 // of one as one.
 func count[N ~string](v N, field string) (int, bool, error) {
+	if len(v) == 1 && v[0] >= '0' && v[0] <= '9' { // nearly all quantities
+		return int(v[0] - '0'), true, nil
+	}
 	f, ok, err := float(v, field, 0)
 	switch {
 	case err != nil || !ok:

@@ -48,10 +48,23 @@ func (d *Decoder) Normalize(typ, value string) (Identifier, error) {
 		return Identifier{}, invalid("id", "the value after "+typ+": is empty")
 	case len(value) > MaxIdentifier:
 		return Identifier{}, invalid("id", "must be at most "+strconv.Itoa(MaxIdentifier)+" bytes")
-	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }):
+	case hasControl(value):
 		return Identifier{}, invalid("id", "must have no control characters")
 	}
 	return Identifier{Type: typ, Value: value}, nil
+}
+
+// hasControl reports whether s has ASCII control characters or is no UTF-8.
+func hasControl(s string) bool {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c < ' ' || c == 0x7f:
+			return true
+		case c >= utf8.RuneSelf:
+			return strings.ContainsFunc(s[i:], func(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneError })
+		}
+	}
+	return false
 }
 
 // ParseIdentifier reads "type:value" as written in paths and queries, after

@@ -149,7 +149,8 @@ func grow(lines []Line, n int) []Line {
 // emptyProducts reports whether properties holds "products": []. It is asked
 // only where no line was read.
 func emptyProducts(properties []byte) bool {
-	if !bytes.Contains(properties, []byte(`"products"`)) {
+	// Most events hold no list at all, which is quick to see.
+	if bytes.IndexByte(properties, '[') < 0 || !bytes.Contains(properties, []byte(`"products"`)) {
 		return false
 	}
 	var p struct {
