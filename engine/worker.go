@@ -105,7 +105,7 @@ func (w *worker) emit(t *rules.Turn) {
 		w.counts.message(send.Message.Trigger)
 		w.outbox.message(&send.Message)
 	}
-	w.rules.Timers(t.Profile, w.state.Now, w.timers.Push)
+	w.rules.Timers(t.Profile, w.state.Now, &w.env, w.timers.Push)
 }
 
 // firstTime reports whether an effect of another partition is new here, and
@@ -142,7 +142,7 @@ func (w *worker) setRules(set *rules.Set) {
 func (w *worker) setTimers() {
 	w.timers = rules.Timers{}
 	w.store.Range(func(_ string, p *profiles.Profile) bool {
-		w.rules.Timers(p, w.state.Now, w.timers.Push)
+		w.rules.Timers(p, w.state.Now, &w.env, w.timers.Push)
 		return true
 	})
 }

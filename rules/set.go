@@ -1,86 +1,223 @@
 package rules
 
 import (
-	"github.com/rapport-engine/rapport/engine/profiles"
-	"github.com/rapport-engine/rapport/streams"
+	"cmp"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 )
+
+//go:embed builtin/*.yaml
+var builtin embed.FS
 
 // Set is a compiled set of rules. It is immutable and safe for concurrent use.
 type Set struct {
 	triggers   []*Trigger // by priority (highest first), then name
 	placements []Placement
-}
 
-// Placement is a named spot that asks for recommendations, as RULES.md writes it.
-type Placement struct {
-	Name       string
-	Strategies []string
-	Exclude    []string
-	Filter     string                   // CEL over item; "" lets everything pass
-	Match      func(*streams.Item) bool // Filter compiled; nil without one
-	Diversity  map[string]int           // category, brand: at most so many in a row of results
-	Promote    *Promote                 // nil: none
-	Pin        []string                 // item ids that come first
-	Rotate     int                      // shown so often without a click: steps back; 0 off
-}
-
-// Promote gives a share of the places to the items that match.
-type Promote struct {
-	If    string
-	Match func(*streams.Item) bool
-	Share float64
-}
-
-// Trigger is one trigger of a set.
-type Trigger struct {
-	Name     string
-	Start    string // kind of start: "event" or "date"
-	State    string // "on" or "off"
-	Priority int
-	Steps    []string // one line a step: `wait 30m idle`, `send abandoned_cart to push, email`
-	File     string
-	Line     int
-	Column   int
+	byName  map[string]*Trigger   // those with state on
+	starts  map[string][]*Trigger // by event name, in order of rank
+	all     []*Trigger            // that start on any event
+	dates   []*Trigger            // that start on a date
+	counted []string
+	zones   *zones
 }
 
 // Load reads dir/*.yaml. A missing directory, or one without .yaml files, gives
-// BuiltIn. An error is Problems, or says why a file cannot be read.
-func Load(dir string) (*Set, error) { return BuiltIn(), nil }
+// BuiltIn; so does a section (triggers, placements) that no file has for that
+// section. An error is Problems, or says which file cannot be read.
+func Load(dir string) (*Set, error) {
+	names, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot read rules in %q: %w", dir, err)
+	}
+	files := map[string][]byte{}
+	for _, e := range names {
+		if e.IsDir() || filepath.Ext(e.Name()) != ".yaml" || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		name := filepath.Join(dir, e.Name())
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read rules in %q: %w", name, err)
+		}
+		files[name] = b
+	}
+	return Parse(files)
+}
 
-// Parse compiles files, by name. An error is Problems.
-func Parse(files map[string][]byte) (*Set, error) { return BuiltIn(), nil }
+// Parse compiles files, name to content. No files, or a section (triggers,
+// placements) that no file has, gives what is built in. An error is Problems.
+func Parse(files map[string][]byte) (*Set, error) {
+	var problems Problems
+	d := parseAll(files, &problems)
+	if len(problems) > 0 {
+		return nil, problems.sorted()
+	}
+	own := parseAll(builtinFiles(), &problems)
+	if len(problems) > 0 {
+		panic("BUG: built-in rules: " + problems.Error())
+	}
+	if !d.hasTriggers {
+		d.triggers = own.triggers
+	}
+	if !d.hasPlacements {
+		d.placements = own.placements
+	}
+	return newSet(d), nil
+}
 
 // BuiltIn is what runs where there are no rules.
-func BuiltIn() *Set { return &Set{} }
+func BuiltIn() *Set {
+	s, err := Parse(nil)
+	if err != nil {
+		panic("BUG: built-in rules: " + err.Error())
+	}
+	return s
+}
+
+func builtinFiles() map[string][]byte {
+	files := map[string][]byte{}
+	names, err := fs.Glob(builtin, "builtin/*.yaml")
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	for _, name := range names {
+		b, err := builtin.ReadFile(name)
+		if err != nil {
+			panic("BUG: " + err.Error())
+		}
+		files[name] = b
+	}
+	return files
+}
+
+// definitions are what a number of files define.
+type definitions struct {
+	triggers                   []*Trigger
+	placements                 []Placement
+	hasTriggers, hasPlacements bool
+	where                      map[string]string // "trigger x" to where it is
+}
+
+func parseAll(files map[string][]byte, problems *Problems) *definitions {
+	d := &definitions{where: map[string]string{}}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		f, root := parseFile(name, files[name], problems)
+		if root == nil {
+			continue
+		}
+		for _, x := range f.mapping(entry{"the file", root, root}, "the file", []string{"triggers", "placements"}, laterSections) {
+			d.section(f, x)
+		}
+	}
+	d.checkPlacements(problems)
+	return d
+}
+
+func (d *definitions) section(f *file, x entry) {
+	all, ok := f.entries(x, x.key)
+	if !ok {
+		return
+	}
+	for _, e := range all {
+		kind := strings.TrimSuffix(x.key, "s") + " " + e.key
+		if at, ok := d.where[kind]; ok {
+			f.add(e.at, "%s is there already, at %s", kind, at)
+			continue
+		}
+		line, _ := position(e.at)
+		d.where[kind] = fmt.Sprintf("%s:%d", f.name, line)
+		if x.key == "triggers" {
+			d.triggers = append(d.triggers, f.trigger(e))
+		} else {
+			d.placements = append(d.placements, f.placement(e))
+		}
+	}
+	d.hasTriggers = d.hasTriggers || x.key == "triggers"
+	d.hasPlacements = d.hasPlacements || x.key == "placements"
+	if len(d.triggers) > maxTriggers {
+		f.add(x.at, "there are more than %d triggers", maxTriggers)
+	}
+}
+
+// checkPlacements checks the names that triggers recommend by. Without a
+// placements section those built in are meant.
+func (d *definitions) checkPlacements(problems *Problems) {
+	names := []string{"cart", "home", "product"}
+	if d.hasPlacements {
+		names = nil
+		for _, p := range d.placements {
+			names = append(names, p.Name)
+		}
+		slices.Sort(names)
+	}
+	for _, t := range d.triggers {
+		for _, s := range t.steps {
+			if s.send == nil || s.send.recommend == nil || s.send.recommend.Placement == "" ||
+				slices.Contains(names, s.send.recommend.Placement) {
+				continue
+			}
+			*problems = append(*problems, Problem{t.File, t.Line, t.Column, fmt.Sprintf(
+				"trigger %s recommends by placement %q: there are %s", t.Name, s.send.recommend.Placement, strings.Join(names, ", "))})
+		}
+	}
+}
+
+// newSet indexes what was parsed.
+func newSet(d *definitions) *Set {
+	s := &Set{triggers: d.triggers, placements: d.placements, byName: map[string]*Trigger{},
+		starts: map[string][]*Trigger{}, zones: newZones()}
+	slices.SortFunc(s.triggers, func(a, b *Trigger) int {
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Name, b.Name))
+	})
+	slices.SortFunc(s.placements, func(a, b Placement) int { return cmp.Compare(a.Name, b.Name) })
+	for i, t := range s.triggers {
+		t.rank = i
+		if t.State == "on" {
+			s.index(t)
+		}
+	}
+	// A name's list holds the triggers of any event, too, in order of rank.
+	for name, list := range s.starts {
+		list = append(list, s.all...)
+		slices.SortFunc(list, func(a, b *Trigger) int { return cmp.Compare(a.rank, b.rank) })
+		s.starts[name] = slices.Compact(list)
+	}
+	slices.Sort(s.counted)
+	s.counted = slices.Compact(s.counted)
+	return s
+}
+
+func (s *Set) index(t *Trigger) {
+	s.byName[t.Name] = t
+	for _, c := range t.conditions() {
+		s.counted = append(s.counted, c.counts...)
+	}
+	switch {
+	case t.isDate():
+		s.dates = append(s.dates, t)
+	case slices.Contains(t.start.events, "*"):
+		s.all = append(s.all, t)
+	default:
+		for _, name := range t.start.events {
+			s.starts[name] = append(s.starts[name], t)
+		}
+	}
+}
 
 // Triggers are all triggers, those with state off too, in the order of
-// priority, then name.
+// priority (highest first), then name.
 func (s *Set) Triggers() []*Trigger { return s.triggers }
 
 // Placements are all placements, by name.
 func (s *Set) Placements() []Placement { return s.placements }
 
 // CountedEvents are the event names that conditions count, sorted.
-func (s *Set) CountedEvents() []string { return nil }
-
-// CompileFilter compiles a CEL condition over `item`.
-func CompileFilter(expr string) (func(*streams.Item) bool, error) { return nil, nil }
-
-// OnEvent evaluates t.Event, which t.Profile has taken in already: exits and
-// whiles of its runs first, then starts.
-func (s *Set) OnEvent(t *Turn) {}
-
-// OnTimer evaluates a timer of t.Profile that is due; t.Event is nil. One that
-// the profile no longer waits for does nothing.
-func (s *Set) OnTimer(t *Turn, tm Timer) {}
-
-// Expire drops what tm stood for, reason expired: for the first live tick after
-// history, on timers due before it.
-func (s *Set) Expire(t *Turn, tm Timer) {}
-
-// Timers calls add with every timer that p waits for at now.
-func (s *Set) Timers(p *profiles.Profile, now int64, add func(Timer)) {}
-
-type scope struct{}
-
-func (s *scope) reset() {}
+func (s *Set) CountedEvents() []string { return s.counted }

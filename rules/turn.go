@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"github.com/valyala/fastjson"
+
 	"github.com/rapport-engine/rapport/engine/profiles"
 	"github.com/rapport-engine/rapport/streams"
 )
@@ -32,8 +34,18 @@ type Turn struct {
 	Skips    []Skip
 	Started  []string // triggers of which a run began
 	Ended    []string // triggers of which a run ended
+	Failures []Failure
 
-	scope scope
+	set    *Set
+	scope  scope
+	runs   []*profiles.Run // of the customer, while they are gone through
+	parser fastjson.Parser
+}
+
+// Failure is a condition that could not be told, and so was false.
+type Failure struct {
+	Trigger string
+	Kind    string // FailureMissing or FailureCost
 }
 
 // Reset forgets the outputs and the inputs but Env.
@@ -42,8 +54,16 @@ func (t *Turn) Reset() {
 	clear(t.Skips)
 	t.Messages, t.Skips = t.Messages[:0], t.Skips[:0]
 	t.Started, t.Ended = t.Started[:0], t.Ended[:0]
+	t.Failures = t.Failures[:0]
 	t.Profile, t.Event = nil, nil
-	t.scope.reset()
+	clear(t.runs)
+	t.scope = scope{}
+}
+
+// prepare makes the scope ready for the turn's customer.
+func (t *Turn) prepare(s *Set) {
+	t.set = s
+	t.scope = scope{now: t.Now, profile: t.Profile, env: t.Env}
 }
 
 // Send is a message that was decided and what it wants recommended.

@@ -1,0 +1,177 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/interpreter"
+
+	"github.com/rapport-engine/rapport/streams"
+)
+
+// condition is a compiled CEL expression.
+type condition struct {
+	src    string
+	prog   cel.Program
+	fast   func(*scope) bool // the same as a closure; nil where there is none
+	counts []string          // event names that profile.count and profile.last read
+}
+
+// exprError is what is wrong in an expression: line from 1, column from 0.
+type exprError struct {
+	line, column int
+	text         string
+}
+
+// compile compiles an expression that stands at a site. wantBool refuses any
+// other result.
+func compile(src string, s site, wantBool bool) (*condition, []exprError) {
+	env := environment(s)
+	checked, issues := env.Compile(src)
+	if errs := issues.Errors(); len(errs) > 0 {
+		out := make([]exprError, len(errs))
+		for i, e := range errs {
+			out[i] = exprError{e.Location.Line(), e.Location.Column(), explain(e.Message, s)}
+		}
+		return nil, out
+	}
+	if out := checked.OutputType(); wantBool && !out.IsExactType(types.BoolType) && !out.IsExactType(types.DynType) {
+		return nil, []exprError{{1, 0, fmt.Sprintf("a condition must be true or false, this is a %s", typeName(out))}}
+	}
+	limit := uint64(costLimit)
+	if s == siteFilter {
+		limit = filterCostLimit
+	}
+	prog, err := env.Program(checked, cel.CostLimit(limit), cel.EvalOptions(cel.OptOptimize))
+	if err != nil {
+		return nil, []exprError{{1, 0, err.Error()}}
+	}
+	c := &condition{src: src, prog: prog}
+	if wantBool {
+		c.fast = closure(checked.NativeRep())
+	}
+	var errs []exprError
+	c.counts, errs = countedNames(checked.NativeRep())
+	return c, errs
+}
+
+func typeName(t *types.Type) string {
+	return strings.TrimPrefix(t.String(), "rapport.")
+}
+
+// explain puts CEL's message into a marketer's words.
+func explain(msg string, s site) string {
+	msg = strings.ReplaceAll(msg, "rapport.", "")
+	msg = strings.TrimPrefix(msg, "Syntax error: ")
+	switch {
+	case strings.HasPrefix(msg, "undeclared reference to"):
+		msg = strings.Replace(msg, " (in container '')", "", 1)
+		return fmt.Sprintf("%s: there are %s", msg, strings.Join(s.vars(), ", "))
+	case strings.HasPrefix(msg, "undefined field '"):
+		name := strings.TrimSuffix(strings.TrimPrefix(msg, "undefined field '"), "'")
+		if near := nearestField(name); near != "" {
+			return fmt.Sprintf("%s: did you mean '%s'?", msg, near)
+		}
+	}
+	return msg
+}
+
+// countedNames finds the event names that profile.count and profile.last read.
+func countedNames(a *ast.AST) (names []string, errs []exprError) {
+	ast.PostOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.CallKind || !e.AsCall().IsMemberFunction() {
+			return
+		}
+		call := e.AsCall()
+		if f := call.FunctionName(); f != "count" && f != "last" || !a.GetType(call.Target().ID()).IsExactType(profileType.typ) {
+			return
+		}
+		arg := call.Args()[0]
+		if name, ok := literal(arg).(types.String); ok {
+			names = append(names, string(name))
+			return
+		}
+		loc := a.SourceInfo().GetStartLocation(arg.ID())
+		errs = append(errs, exprError{loc.Line(), loc.Column(),
+			"profile." + call.FunctionName() + " needs the event's name as a text, such as \"Product Viewed\""})
+	}))
+	slices.Sort(names)
+	return slices.Compact(names), errs
+}
+
+func literal(e ast.Expr) ref.Val {
+	if e.Kind() == ast.LiteralKind {
+		return e.AsLiteral()
+	}
+	return nil
+}
+
+// Kinds of failed conditions, see Failure.
+const (
+	FailureMissing = "missing" // a missing key or a wrong type
+	FailureCost    = "cost"    // over the cost limit
+)
+
+// eval evaluates the condition; failure is "" or why it could not be told, and
+// then it is false.
+func (c *condition) eval(s *scope) (ok bool, failure string) {
+	if c.fast != nil {
+		return c.fast(s), ""
+	}
+	v, failure := c.value(s)
+	b, isBool := v.(types.Bool)
+	if failure == "" && !isBool {
+		failure = FailureMissing
+	}
+	return failure == "" && bool(b), failure
+}
+
+// value evaluates the expression to any value.
+func (c *condition) value(s *scope) (v ref.Val, failure string) {
+	v, _, err := c.prog.Eval(s)
+	if err == nil {
+		return v, ""
+	}
+	var cancelled interpreter.EvalCancelledError
+	if errors.As(err, &cancelled) {
+		return nil, FailureCost
+	}
+	return nil, FailureMissing
+}
+
+// CompileFilter compiles a condition over `item`, at most 2 KB, to a func that is
+// safe for concurrent use. An item that lacks what the filter reads does not
+// match, nor does one on which it costs too much. The error says what is wrong
+// and where, for whoever wrote the filter.
+func CompileFilter(expr string) (func(*streams.Item) bool, error) {
+	if len(expr) > maxExpr {
+		return nil, fmt.Errorf("filter: must be at most %d bytes, this one has %d", maxExpr, len(expr))
+	}
+	if strings.TrimSpace(expr) == "" {
+		return nil, errors.New("filter: must not be empty; leave it out to let every item pass")
+	}
+	c, errs := compile(expr, siteFilter, true)
+	if len(errs) > 0 {
+		texts := make([]string, len(errs))
+		for i, e := range errs {
+			texts[i] = fmt.Sprintf("filter:%d:%d: %s", e.line, e.column+1, e.text)
+		}
+		return nil, errors.New(strings.Join(texts, "\n"))
+	}
+	return c.filter(), nil
+}
+
+// filter is the condition as a func over items.
+func (c *condition) filter() func(*streams.Item) bool {
+	return func(item *streams.Item) bool {
+		s := scope{event: &zeroEvent, itemOf: &zeroEvent, line: itemView{item: item, line: &zeroLine}}
+		ok, _ := c.eval(&s)
+		return ok
+	}
+}

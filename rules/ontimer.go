@@ -1,0 +1,92 @@
+package rules
+
+import (
+	"github.com/rapport-engine/rapport/engine/profiles"
+)
+
+// dueOf is when the run's wait ends: a wait for idleness counts from the
+// customer's last activity, never from before the wait.
+func dueOf(run *profiles.Run, p *profiles.Profile) int64 {
+	if run.IdleMs > 0 {
+		return max(p.LastAt, run.StepAt) + run.IdleMs
+	}
+	return run.DueAt
+}
+
+// OnTimer evaluates a timer of t.Profile that is due; t.Event is nil. One that
+// the profile no longer waits for does nothing.
+func (s *Set) OnTimer(t *Turn, tm Timer) {
+	t.prepare(s)
+	trig := s.byName[tm.Trigger]
+	if trig != nil && trig.isDate() && tm.Key == dateKey {
+		s.startDate(t, trig, tm.Due)
+		return
+	}
+	i, ok := findRun(t.Profile, tm.Trigger, tm.Key)
+	if !ok {
+		return
+	}
+	run := t.Profile.Runs[i]
+	due := dueOf(run, t.Profile)
+	switch {
+	case due > t.Now:
+	case trig == nil:
+		t.end(run, ReasonRemoved, max(int(run.Step), 0))
+	default:
+		t.advance(trig, run, int(run.Step)+1, due)
+	}
+}
+
+// Expire drops what tm stood for, reason expired: it is for the timers that the
+// first live tick after history finds due before it.
+func (s *Set) Expire(t *Turn, tm Timer) {
+	t.prepare(s)
+	trig := s.byName[tm.Trigger]
+	if trig != nil && trig.isDate() && tm.Key == dateKey {
+		s.passDate(t, trig, tm.Due)
+		return
+	}
+	i, ok := findRun(t.Profile, tm.Trigger, tm.Key)
+	if !ok {
+		return
+	}
+	run := t.Profile.Runs[i]
+	switch {
+	case dueOf(run, t.Profile) >= t.Now:
+	case trig == nil:
+		t.end(run, ReasonRemoved, max(int(run.Step), 0))
+	default:
+		t.end(run, ReasonExpired, trig.nextSend(int(run.Step)+1))
+	}
+}
+
+// Timers calls add with every timer that p waits for at now: the waits of its
+// runs, and the next start of each date trigger. It is called when a profile
+// is loaded and after each turn; Timers.Push sorts out repeats. env is the one
+// of the turns.
+func (s *Set) Timers(p *profiles.Profile, now int64, env *Env, add func(Timer)) {
+	s.runTimers(p, add)
+	for _, trig := range s.dates {
+		s.dateTimer(trig, p, now, env, add)
+	}
+}
+
+// TurnTimers is Timers after a turn: it leaves out what the turn cannot have
+// changed.
+func (s *Set) TurnTimers(t *Turn, add func(Timer)) {
+	s.runTimers(t.Profile, add)
+	if t.Event != nil && len(t.Event.Traits) == 0 && t.Event.Timezone == "" {
+		return
+	}
+	for _, trig := range s.dates {
+		s.dateTimer(trig, t.Profile, t.Now, t.Env, add)
+	}
+}
+
+func (s *Set) runTimers(p *profiles.Profile, add func(Timer)) {
+	for _, run := range p.Runs {
+		if s.byName[run.Trigger] != nil {
+			add(Timer{Due: dueOf(run, p), Profile: p.Id, Trigger: run.Trigger, Key: run.Key})
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package rules
+
+import (
+	"time"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types"
+	"cel.dev/cel-go/common/types/ref"
+	"github.com/goccy/go-json"
+
+	"github.com/rapport-engine/rapport/engine/profiles"
+	"github.com/rapport-engine/rapport/streams"
+)
+
+// scope is what a condition reads: the activation of CEL programs and the
+// argument of conditions that run as closures. Nothing is built before a
+// condition asks for it.
+type scope struct {
+	now     int64
+	profile *profiles.Profile
+	env     *Env
+	event   *streams.Event // `event`: what happened, or the run's last start event
+	run     *profiles.Run  // nil in conditions of starts
+
+	line itemView // the event's item, when itemOf is event
+	// itemOf is the event that line was built for.
+	itemOf *streams.Event
+
+	runEvent   streams.Event // decoded from runOf.Event
+	runEventAt *streams.Event
+	runOf      *profiles.Run
+
+	objects  [6]object // handed out by ResolveName
+	views    [3]eventView
+	viewNext int
+	traits   map[string]any
+}
+
+// itemView is an item as conditions see it: the catalogue's, over the line
+// that an event said of it.
+type itemView struct {
+	item *streams.Item
+	line *streams.Line
+}
+
+var (
+	zeroEvent   streams.Event
+	zeroSession profiles.Session
+	zeroOrder   profiles.Order
+	zeroCart    profiles.Cart
+	zeroOrders  profiles.Orders
+)
+
+// Parent is part of cel.Activation.
+func (s *scope) Parent() cel.Activation { return nil }
+
+// ResolveName is part of cel.Activation.
+func (s *scope) ResolveName(name string) (any, bool) {
+	switch name {
+	case "now":
+		return stamp(s.now), true
+	case "profile":
+		return s.object(0, profileType, s), true
+	case "event":
+		return s.object(1, eventType, s.view(s.ev())), true
+	case "item":
+		return s.object(2, itemType, s.item()), true
+	case "run":
+		return s.object(3, runType, s), true
+	case "session":
+		return s.object(4, sessionType, orZero(s.profile.Session, &zeroSession)), true
+	case "order":
+		return s.object(5, orderType, s.order()), true
+	case ctxName:
+		return object{ctxType, s}, true
+	}
+	return nil, false
+}
+
+func (s *scope) object(i int, t *structType, v any) ref.Val {
+	s.objects[i] = object{t, v}
+	return &s.objects[i]
+}
+
+func orZero[T any](v, zero *T) *T {
+	if v == nil {
+		return zero
+	}
+	return v
+}
+
+// at sets what the next condition is about. A nil event is the run's last start
+// event, decoded if it is asked for.
+func (s *scope) at(event *streams.Event, run *profiles.Run) {
+	s.event, s.run = event, run
+}
+
+// ev is `event`.
+func (s *scope) ev() *streams.Event {
+	switch {
+	case s.event != nil:
+	case s.run != nil:
+		s.event = s.eventOf(s.run)
+	default:
+		s.event = &zeroEvent
+	}
+	return s.event
+}
+
+// item is the item of the event's product.
+func (s *scope) item() *itemView {
+	if e := s.ev(); s.itemOf != e {
+		s.line = itemView{item: s.env.item(e.Product.ID), line: &e.Product}
+		s.itemOf = e
+	}
+	return &s.line
+}
+
+// order is the order that the event names in the customer's history.
+func (s *scope) order() *profiles.Order {
+	if o := findOrder(s.profile, s.ev().OrderID); o != nil {
+		return o
+	}
+	return &zeroOrder
+}
+
+func findOrder(p *profiles.Profile, id string) *profiles.Order {
+	if id == "" || p.Orders == nil {
+		return nil
+	}
+	for _, o := range p.Orders.Recent {
+		if o.Id == id {
+			return o
+		}
+	}
+	return nil
+}
+
+// eventOf is the run's last start event, decoded once.
+func (s *scope) eventOf(run *profiles.Run) *streams.Event {
+	if s.runOf == run && s.runEventAt != nil {
+		return s.runEventAt
+	}
+	s.runEvent = streams.Event{}
+	if len(run.Event) > 0 && s.env != nil && s.env.Decode != nil {
+		if err := s.env.Decode(run, &s.runEvent); err != nil {
+			s.runEvent = streams.Event{}
+		}
+	}
+	s.runEvent.At, s.runEvent.LoggedAt = run.EventAt, run.EventLoggedAt
+	s.runOf, s.runEventAt = run, &s.runEvent
+	s.itemOf, s.views = nil, [3]eventView{}
+	return s.runEventAt
+}
+
+// setEventOf says that event is the run's last start event.
+func (s *scope) setEventOf(run *profiles.Run, event *streams.Event) {
+	s.runOf, s.runEventAt = run, event
+}
+
+// eventView is an event with its JSON objects, each decoded at most once.
+type eventView struct {
+	*streams.Event
+	maps [3]map[string]any
+}
+
+// object decodes the i-th JSON object of the event. Absent, or not an object:
+// empty.
+func (v *eventView) object(i int, b []byte) map[string]any {
+	if v.maps[i] == nil {
+		v.maps[i] = decodeObject(b)
+	}
+	return v.maps[i]
+}
+
+// view is the event's view, kept for the length of the turn.
+func (s *scope) view(e *streams.Event) *eventView {
+	for i := range s.views {
+		if s.views[i].Event == e {
+			return &s.views[i]
+		}
+	}
+	s.viewNext = (s.viewNext + 1) % len(s.views)
+	s.views[s.viewNext] = eventView{Event: e}
+	return &s.views[s.viewNext]
+}
+
+// profileTraits are the customer's traits, decoded once a turn.
+func (s *scope) profileTraits() map[string]any {
+	if s.traits == nil {
+		s.traits = decodeObject(s.profile.Traits)
+	}
+	return s.traits
+}
+
+// decodeObject decodes a JSON object; never nil.
+func decodeObject(b []byte) map[string]any {
+	m := map[string]any{}
+	if len(b) > 0 && json.Unmarshal(b, &m) != nil || m == nil {
+		m = map[string]any{}
+	}
+	return m
+}
+
+// item is the catalogue's item, nil when unknown.
+func (e *Env) item(id string) *streams.Item {
+	if e == nil || e.Catalog == nil || id == "" {
+		return nil
+	}
+	return e.Catalog(id)
+}
+
+// stamp is Unix ms as a CEL timestamp.
+func stamp(ms int64) types.Timestamp { return types.Timestamp{Time: time.UnixMilli(ms).UTC()} }
