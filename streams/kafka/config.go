@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"time"
@@ -40,7 +41,7 @@ type Config struct {
 	Instance       string
 	SessionTimeout time.Duration // 0 = 6 s
 	// ProduceTimeout bounds how long a record may wait for its acknowledgement
-	// before its produce fails with ErrUnavailable; 0 = 5 s.
+	// before its produce fails with ErrUnavailable; 0 = 5 s, at least 1 s.
 	ProduceTimeout time.Duration
 
 	// Embedded tells that the brokers are our own: not compressed for, and
@@ -99,7 +100,7 @@ func (c *Config) produceTimeout() time.Duration {
 	if c.ProduceTimeout <= 0 {
 		return 5 * time.Second
 	}
-	return c.ProduceTimeout
+	return max(c.ProduceTimeout, time.Second)
 }
 
 // connect returns a client with what every use of the brokers shares. It dials
@@ -119,6 +120,8 @@ func (c *Config) connect(opts ...kgo.Opt) (*kgo.Client, error) {
 		kgo.DialTimeout(3 * time.Second),
 		kgo.RequestTimeoutOverhead(5 * time.Second),
 		kgo.RetryTimeout(15 * time.Second),
+		kgo.RetryBackoffFn(backoff),
+		kgo.MetadataMinAge(250 * time.Millisecond), // a moved partition is found within ProduceTimeout
 	}
 	if c.Logger != nil {
 		all = append(all, kgo.WithLogger(logger{c.Logger}))
@@ -138,6 +141,16 @@ func (c *Config) connect(opts ...kgo.Opt) (*kgo.Client, error) {
 		return nil, fmt.Errorf("cannot make a kafka client: %w", err)
 	}
 	return client, nil
+}
+
+// backoff is how long to wait after so many failures.
+func backoff(failures int) time.Duration {
+	const first, longest = 50 * time.Millisecond, 2 * time.Second
+	wait := longest
+	if failures < 6 {
+		wait = min(longest, first<<max(failures-1, 0))
+	}
+	return wait*3/4 + rand.N(wait/2) // members of a group do not come back together
 }
 
 func (s SASL) mechanism() (sasl.Mechanism, error) {

@@ -42,10 +42,10 @@ func NewProducer(cfg Config) (*Producer, error) {
 		kgo.MaxBufferedRecords(maxBufferedRecords),
 		kgo.MaxBufferedBytes(maxBufferedBytes),
 		kgo.ProduceRequestTimeout(timeout),
-		kgo.RecordDeliveryTimeout(timeout),
-		// A record in flight to a broker that is gone fails in time, too; if it
-		// was written after all, it may be written again: receivers tell
-		// repeats by messageId and effect number.
+		// A record in flight to a broker that is gone fails in time, too (by the
+		// deadline of its context: RecordDeliveryTimeout counts from the record's
+		// own time, which may be long ago). If it was written after all, it may
+		// be written again: receivers tell repeats by messageId and effect number.
 		kgo.AllowIdempotentProduceCancellation(),
 	}
 	if cfg.Embedded {
@@ -75,20 +75,21 @@ func (p *Producer) Flush(ctx context.Context) error {
 
 // Produce hands recs over, those of one goroutine and partition in their
 // order, and calls done once, from another goroutine, when all are
-// acknowledged or have failed: with the first error. It blocks only while the
-// buffer is full, and not for longer than ctx. recs must not be changed until
-// done; a cancelled ctx fails what is not acknowledged yet, so give one that
-// lives as long as the records should. The offset of each record is set before
-// done is called without error.
+// acknowledged or have failed: with the first error, ErrUnavailable after
+// ProduceTimeout. It blocks while the buffer is full. recs must not be changed
+// until done; where that is called without error, their partitions and offsets
+// are set. Once handed over, records are written even if ctx ends: they share
+// batches with those of others.
 //
 // After a failure later records may still be written: whoever needs them in
 // order must stop.
 func (p *Producer) Produce(ctx context.Context, recs []streams.Record, done func(error)) {
-	if err := p.refuse(); err != nil || len(recs) == 0 {
+	if err := p.refuse(ctx); err != nil || len(recs) == 0 {
 		done(err)
 		return
 	}
 	b := &batch{p: p, recs: recs, done: done, out: make([]kgo.Record, len(recs))}
+	ctx, b.cancel = context.WithTimeout(context.WithoutCancel(ctx), p.timeout)
 	b.left.Store(int64(len(recs)))
 	b.convert()
 	promise := b.promise
@@ -97,7 +98,8 @@ func (p *Producer) Produce(ctx context.Context, recs []streams.Record, done func
 	}
 }
 
-// ProduceSync writes recs and returns their offsets once all are acknowledged.
+// ProduceSync writes recs and returns their offsets once all are acknowledged,
+// or an error: Produce's, or that of ctx.
 // After an error the bytes of recs may still be in use for a moment: do not
 // write to them.
 func (p *Producer) ProduceSync(ctx context.Context, recs []streams.Record) ([]int64, error) {
@@ -124,7 +126,10 @@ func (p *Producer) ProduceSync(ctx context.Context, recs []streams.Record) ([]in
 	return offsets, nil
 }
 
-func (p *Producer) refuse() error {
+func (p *Producer) refuse(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return classify(err)
+	}
 	if p.cfg.Full == nil {
 		return nil
 	}
@@ -136,11 +141,12 @@ func (p *Producer) refuse() error {
 
 // batch is what one Produce hands over.
 type batch struct {
-	p    *Producer
-	recs []streams.Record
-	out  []kgo.Record
-	done func(error)
-	left atomic.Int64
+	p      *Producer
+	recs   []streams.Record
+	out    []kgo.Record
+	done   func(error)
+	cancel context.CancelFunc
+	left   atomic.Int64
 
 	mu  sync.Mutex
 	err error // the first one
@@ -184,6 +190,7 @@ func (b *batch) promise(_ *kgo.Record, err error) {
 	if b.left.Add(-1) > 0 {
 		return
 	}
+	b.cancel()
 	if b.err != nil {
 		err := classify(b.err)
 		b.p.metrics.produceError(err)
@@ -205,7 +212,7 @@ func classify(err error) error {
 	case errors.Is(err, context.Canceled):
 	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
 		kind = ErrTooLarge
-	case errors.Is(err, kgo.ErrRecordTimeout), errors.Is(err, kgo.ErrRecordRetries), errors.Is(err, kgo.ErrMaxBuffered),
+	case errors.Is(err, kgo.ErrRecordRetries), errors.Is(err, kgo.ErrMaxBuffered),
 		errors.Is(err, kgo.ErrClientClosed), errors.Is(err, io.EOF), errors.Is(err, ErrUnavailable), unreachable(err), kerr.IsRetriable(err):
 		kind = ErrUnavailable
 	}
