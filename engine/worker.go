@@ -105,7 +105,7 @@ func (w *worker) emit(t *rules.Turn) {
 		w.counts.message(send.Message.Trigger)
 		w.outbox.message(&send.Message)
 	}
-	w.rules.Timers(t.Profile, w.state.Now, &w.env, w.timers.Push)
+	w.rules.TurnTimers(t, w.timers.Push)
 }
 
 // firstTime reports whether an effect of another partition is new here, and
