@@ -74,17 +74,18 @@ func jsonNumber(s string) bool {
 }
 
 // count returns a whole number: a fraction counts as the nearest one, a part
-// of one as one.
+// of one as one, what is beyond MaxInt32 as that.
 func count[N ~string](v N, field string) (int, bool, error) {
 	if len(v) == 1 && v[0] >= '0' && v[0] <= '9' { // nearly all quantities
 		return int(v[0] - '0'), true, nil
+	}
+	if f, err := strconv.ParseFloat(string(v), 64); err == nil && f > math.MaxInt32 && jsonNumber(string(v)) {
+		return math.MaxInt32, true, nil // shops do send 10000000000000000
 	}
 	f, ok, err := float(v, field, 0)
 	switch {
 	case err != nil || !ok:
 		return 0, ok, err
-	case f > math.MaxInt32:
-		return 0, false, invalid(field, "must be at most "+strconv.Itoa(math.MaxInt32))
 	case f > 0 && f < 1:
 		return 1, true, nil
 	}
