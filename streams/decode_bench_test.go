@@ -1,6 +1,9 @@
 package streams
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 const typicalTrack = `{"type":"track","event":"Product Added","messageId":"ajs-next-1433123456789-5f0c9a7e","userId":"42",` +
 	`"anonymousId":"9f3c1b7a-0c1d-4a57","timestamp":"2015-06-02T05:32:14.123Z","sentAt":"2015-06-02T05:32:15.000Z",` +
@@ -18,4 +21,16 @@ func BenchmarkDecode(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func BenchmarkParseIngest(b *testing.B) {
+	body := []byte(`{"sentAt":"2015-06-02T05:32:15Z","batch":[` + strings.Repeat(typicalTrack+",", 99) + typicalTrack + `]}`)
+	d, o := &Decoder{Region: "UA"}, options()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := d.ParseIngest("batch", body, o); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/event")
 }

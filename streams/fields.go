@@ -3,9 +3,13 @@ package streams
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+
+	gojson "github.com/goccy/go-json"
 )
 
 // plain returns a field that must be text of at most limit bytes: trimmed, ""
@@ -183,12 +187,26 @@ func mergeTraits[S, N ~string](s *scratch[S, N], e *Event) {
 }
 
 // overlay returns the object base with the fields of over, both valid JSON
-// objects, keys sorted.
+// objects: what base alone has, keys sorted, then over as it is.
 func overlay(base, over []byte) ([]byte, bool) {
-	fields := map[string]json.RawMessage{}
-	if json.Unmarshal(base, &fields) != nil || json.Unmarshal(over, &fields) != nil {
+	var below, above map[string]gojson.RawMessage
+	if gojson.Unmarshal(base, &below) != nil || gojson.Unmarshal(over, &above) != nil {
 		return nil, false
 	}
-	merged, err := json.Marshal(fields)
-	return merged, err == nil
+	front := make([]byte, 0, len(base))
+	for _, key := range slices.Sorted(maps.Keys(below)) {
+		if _, ok := above[key]; ok {
+			continue
+		}
+		name, err := gojson.Marshal(key)
+		if err != nil {
+			return nil, false
+		}
+		front = append(append(append(front, name...), ':'), below[key]...)
+		front = append(front, ',')
+	}
+	if len(front) == 0 {
+		return over, true
+	}
+	return splice(front, over), true
 }

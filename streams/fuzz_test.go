@@ -166,3 +166,54 @@ func FuzzParseIdentifier(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseEffect: what is read is written as it was, but for leading zeros.
+func FuzzParseEffect(f *testing.F) {
+	for _, s := range []string{"events/2/1/0/7", "", "a/b/c/d/e", "events/2147483648/0/0/0", "/0/0/0/0", "x/00/1/2/3"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := ParseEffect(s)
+		if err != nil {
+			return
+		}
+		again, err := ParseEffect(n.String())
+		if err != nil || again != n || len(n.String()) > len(s) || n.Partition < 0 || n.Offset < 0 || n.Incarnation < 0 || n.Index < 0 {
+			t.Fatalf("%q is %+v, then %+v, %v", s, n, again, err)
+		}
+	})
+}
+
+// FuzzDeadLetter: a letter keeps the bytes that it was made of, and reading
+// one never panics.
+func FuzzDeadLetter(f *testing.F) {
+	for _, s := range append(seeds, "", "\xff", `"x"`, "{", `{"event":1,"bytes":"/w=="}`) {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		written, err := json.Marshal(DeadLetter{Reason: ReasonMalformed, Event: b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back, any DeadLetter
+		if err := json.Unmarshal(written, &back); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(back.Event, b) && !sameJSON(back.Event, b) {
+			t.Fatalf("%q came back as %q", b, back.Event)
+		}
+		_ = json.Unmarshal(b, &any)
+	})
+}
+
+// sameJSON compares documents but for white space and for how & < > are
+// written, which letters do not keep.
+func sameJSON(a, b []byte) bool {
+	var x, y, ex, ey bytes.Buffer
+	if json.Compact(&x, a) != nil || json.Compact(&y, b) != nil {
+		return false
+	}
+	json.HTMLEscape(&ex, x.Bytes())
+	json.HTMLEscape(&ey, y.Bytes())
+	return bytes.Equal(ex.Bytes(), ey.Bytes())
+}

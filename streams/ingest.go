@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,6 +91,20 @@ func (d *Decoder) ParseIngest(endpoint string, body []byte, o IngestOptions) ([]
 type edits struct {
 	typ                           string // of the endpoint; "" in a batch
 	context, integrations, sentAt json.RawMessage
+
+	// Of the call at hand; their memory is used again for the next.
+	has   head
+	event Event
+}
+
+// head is what of a call may have to be changed.
+type head struct {
+	Type, MessageID, Context, Integrations, SentAt, WriteKey json.RawMessage
+}
+
+// reset empties h and keeps its memory.
+func (h *head) reset() {
+	*h = head{h.Type[:0], h.MessageID[:0], h.Context[:0], h.Integrations[:0], h.SentAt[:0], h.WriteKey[:0]}
 }
 
 func (d *Decoder) parseBatch(body []byte, o *IngestOptions) ([]Call, error) {
@@ -139,13 +154,14 @@ func (d *Decoder) prepare(c *Call, e *edits, o *IngestOptions) {
 	if c.Err = checkText(sent); c.Err == nil {
 		c.JSON, c.Err = e.apply(sent, o.NewID)
 	}
-	var event Event
+	event := &e.event
+	event.MessageID = ""
 	if c.Err == nil {
 		src := source{logged: o.Now, history: o.History}
-		c.Err = d.decode(c.JSON, &src, &event)
+		c.Err = d.decode(c.JSON, &src, event)
 	}
 	if c.Err == nil && o.Verify != nil {
-		c.Err = d.restrict(c, o, &event)
+		c.Err = d.restrict(c, o, event)
 	}
 	c.MessageID = event.MessageID
 	if c.Err != nil {
@@ -192,10 +208,9 @@ func (e *edits) apply(call []byte, newID func() string) ([]byte, error) {
 	if call[0] != '{' {
 		return nil, malformed("the event is not a JSON object")
 	}
-	var has struct {
-		Type, MessageID, Context, Integrations, SentAt, WriteKey json.RawMessage
-	}
-	if err := gojson.Unmarshal(call, &has); err != nil {
+	has := &e.has
+	has.reset()
+	if err := gojson.Unmarshal(call, has); err != nil {
 		return nil, malformed("the event is not valid JSON: " + err.Error())
 	}
 	var front []byte
@@ -260,13 +275,12 @@ func splice(front, call []byte) []byte {
 // rewrite encodes the call again with the fields of front in the place of its
 // own, without writeKey, keys sorted.
 func rewrite(call, front []byte) ([]byte, error) {
-	fields := map[string]json.RawMessage{}
-	if err := json.Unmarshal(call, &fields); err != nil {
+	var fields, added map[string]gojson.RawMessage
+	if err := gojson.Unmarshal(call, &fields); err != nil {
 		return nil, malformed("the event is not valid JSON: " + err.Error())
 	}
-	added := map[string]json.RawMessage{}
 	if len(front) > 0 {
-		if err := json.Unmarshal(splice(front, []byte("{}")), &added); err != nil {
+		if err := gojson.Unmarshal(splice(front, []byte("{}")), &added); err != nil {
 			return nil, malformed("the batch's fields cannot be merged: " + err.Error())
 		}
 	}
@@ -275,10 +289,8 @@ func rewrite(call, front []byte) ([]byte, error) {
 			delete(fields, key)
 		}
 	}
-	for key, value := range added {
-		fields[key] = value
-	}
-	out, err := json.Marshal(fields)
+	maps.Copy(fields, added)
+	out, err := gojson.MarshalWithOption(fields, gojson.DisableHTMLEscape())
 	if err != nil {
 		return nil, malformed("the event cannot be encoded: " + err.Error())
 	}
@@ -287,7 +299,7 @@ func rewrite(call, front []byte) ([]byte, error) {
 
 // replaced reports whether added has key in any letter case, as decoding reads
 // keys.
-func replaced(key string, added map[string]json.RawMessage) bool {
+func replaced(key string, added map[string]gojson.RawMessage) bool {
 	for k := range added {
 		if strings.EqualFold(k, key) {
 			return true

@@ -364,3 +364,26 @@ func TestNew(t *testing.T) {
 		t.Error("the metrics of one sink were registered twice")
 	}
 }
+
+// FuzzHandle: no record stops a partition, and each ends in a report or a
+// dead letter, unless another sink serves it.
+func FuzzHandle(f *testing.F) {
+	good := record(1, "m", "webhook", "user:1")
+	f.Add(good.Value, []byte("events/3/0/1/0"))
+	f.Add([]byte(`{"id":"m","channel":"webhook","profile":"x"}`), []byte("nonsense"))
+	f.Add([]byte(`{"id":7}`), []byte(""))
+	f.Fuzz(func(t *testing.T, value, effect []byte) {
+		sink := &fake{name: "log", answers: []error{&SendError{Err: errors.New("no"), Permanent: true}}}
+		letters := 0
+		d, err := New(Config{Sink: sink,
+			Report:     func(context.Context, streams.Record) error { return nil },
+			DeadLetter: func(context.Context, streams.DeadLetter) error { letters++; return nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec := streams.Record{Topic: "messages", Value: value, Headers: []streams.Header{{Key: streams.HeaderEffect, Value: effect}}}
+		if err := d.Handle(context.Background(), 0, []streams.Record{rec}); err != nil || letters != 1 {
+			t.Fatalf("%d letters, %v", letters, err)
+		}
+	})
+}
