@@ -145,3 +145,12 @@ func BenchmarkRecommend(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkSave(b *testing.B) {
+	r := shop()
+	for b.Loop() {
+		if n := len(r.models.Load().encode(nil)); n > 0 {
+			b.ReportMetric(float64(n)/1e6, "MB")
+		}
+	}
+}

@@ -199,7 +199,7 @@ func TestLandmarkMoves(t *testing.T) {
 	if got := fmt.Sprint(idsOf(a)); got != "[c a]" || a.Items[1].Reason != ViewedTogether {
 		t.Errorf("got %s: %+v", got, a.Items)
 	}
-	if s := a.Items[0].Score; math.Abs(s-1/math.Sqrt((1.125+1)*2)) > 1e-6 {
+	if s := a.Items[0].Score; math.Abs(s-1/math.Sqrt((1.125+shrinkage)*(1+shrinkage))) > 1e-6 {
 		t.Errorf("score %v", s)
 	}
 	te.view("w", start-100*14*day, "e") // so old that it weighs nothing

@@ -8,8 +8,8 @@ import (
 
 const (
 	contextItems = 10  // newest items of a context that are looked at
-	contextDecay = 0.8 // what an item weighs against the one after it
-	shrinkage    = 1   // events added to each item's sum; see pairState.score
+	contextDecay = 0.5 // what an item weighs against the one after it
+	shrinkage    = 10  // events added to each item's sum; see pairState.score
 )
 
 // viewedTogether answers the neighbours of the context: the request's items, else
