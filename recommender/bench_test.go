@@ -2,6 +2,7 @@ package recommender
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -149,8 +150,9 @@ func BenchmarkRecommend(b *testing.B) {
 func BenchmarkSave(b *testing.B) {
 	r := shop()
 	for b.Loop() {
-		if n := len(r.models.Load().encode(nil)); n > 0 {
-			b.ReportMetric(float64(n)/1e6, "MB")
+		if err := r.Save(io.Discard); err != nil {
+			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(r.saved.Load())/1e6, "MB")
 }

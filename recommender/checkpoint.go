@@ -20,9 +20,11 @@ const checkpointMagic = "RPTREC1\n"
 // Save writes a checkpoint of the models and positions as of one moment.
 // Learning waits while they are copied, not while they are written.
 func (r *Recommender) Save(w io.Writer) error {
+	body := append(make([]byte, 0, r.saved.Load()+r.saved.Load()/16), checkpointMagic...)
 	r.learning.Lock()
-	body := r.models.Load().encode([]byte(checkpointMagic))
+	body = r.models.Load().encode(body)
 	r.learning.Unlock()
+	r.saved.Store(int64(len(body)) + 8)
 	body = binary.LittleEndian.AppendUint64(body, xxhash.Sum64(body))
 	if _, err := w.Write(body); err != nil {
 		return fmt.Errorf("cannot write checkpoint: %w", err)

@@ -64,14 +64,22 @@ func (r *row) encode(b []byte) []byte {
 	if r == nil {
 		return append(b, 0)
 	}
-	n := 0
-	r.each(func(uint32, float32, float32) { n++ })
+	n := len(r.slots)
+	for n > 0 && r.slots[n-1].Load() == 0 {
+		n--
+	}
+	b = slices.Grow(b, 12*n+2)
 	b = binary.AppendUvarint(b, uint64(n))
-	r.each(func(j uint32, sum, err float32) {
-		b = le.AppendUint32(b, j)
-		b = le.AppendUint32(b, math.Float32bits(sum))
-		b = le.AppendUint32(b, math.Float32bits(err))
-	})
+	for k := range n {
+		v := r.slots[k].Load()
+		b = le.AppendUint32(b, uint32(v>>32)-1)
+		b = le.AppendUint32(b, uint32(v))
+		var err uint32
+		if r.errs != nil {
+			err = r.errs[k].Load()
+		}
+		b = le.AppendUint32(b, err)
+	}
 	return b
 }
 

@@ -181,6 +181,7 @@ type Recommender struct {
 	// learning is held while an event is learned, and while all is copied.
 	learning sync.Mutex
 	models   atomic.Pointer[models]
+	saved    atomic.Int64 // size of the last checkpoint, a guess at the next one's
 }
 
 // New returns a recommender that has learned nothing, over a catalogue that it
