@@ -108,3 +108,14 @@ func BenchmarkProfileSize(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(data)), "bytes/profile")
 }
+
+func BenchmarkRestore(b *testing.B) {
+	s, st := DefaultSettings(), NewStore()
+	data := Encode(filled(&s, history(20)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := st.Restore("user:1000042", data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

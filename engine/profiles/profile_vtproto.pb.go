@@ -552,7 +552,7 @@ func (m *Entry) CloneVT() *Entry {
 	if m == nil {
 		return (*Entry)(nil)
 	}
-	r := new(Entry)
+	r := EntryFromVTPool()
 	r.MessageId = m.MessageId
 	r.Code = m.Code
 	r.Event = m.Event
@@ -3108,6 +3108,31 @@ func (m *Session) ReturnToVTPool() {
 }
 func SessionFromVTPool() *Session {
 	return vtprotoPool_Session.Get().(*Session)
+}
+
+var vtprotoPool_Entry = sync.Pool{
+	New: func() interface{} {
+		return &Entry{}
+	},
+}
+
+func (m *Entry) ResetVT() {
+	if m != nil {
+		f0 := m.Uuid[:0]
+		f1 := m.Items[:0]
+		m.Reset()
+		m.Uuid = f0
+		m.Items = f1
+	}
+}
+func (m *Entry) ReturnToVTPool() {
+	if m != nil {
+		m.ResetVT()
+		vtprotoPool_Entry.Put(m)
+	}
+}
+func EntryFromVTPool() *Entry {
+	return vtprotoPool_Entry.Get().(*Entry)
 }
 
 var vtprotoPool_DedupeHour = sync.Pool{

@@ -60,12 +60,12 @@ func NewStore() *Store {
 
 func (s *Store) shard(id string) *shard { return &s.shards[xxhash.Sum64String(id)%shards] }
 
-func (s *Store) get(id string) []byte {
+func (s *Store) get(id string) (data []byte, ok bool) {
 	sh := s.shard(id)
 	sh.mu.RLock()
-	data := sh.blobs[id]
+	data, ok = sh.blobs[id]
 	sh.mu.RUnlock()
-	return data
+	return data, ok
 }
 
 // put stores data and keeps a copy of id when it is new.
@@ -104,8 +104,8 @@ func (s *Store) Lookup(id string) *Profile {
 	if o := s.open[id]; o != nil {
 		return o.p
 	}
-	data := s.get(id)
-	if data == nil {
+	data, ok := s.get(id)
+	if !ok {
 		return nil
 	}
 	o := s.take(id)
@@ -161,7 +161,8 @@ func (s *Store) Publish() {
 func (s *Store) TakeDirty() []Blob {
 	blobs := make([]Blob, 0, len(s.dirty))
 	for id := range s.dirty { // map order: sorted below
-		blobs = append(blobs, Blob{ID: id, Data: s.get(id)})
+		data, _ := s.get(id)
+		blobs = append(blobs, Blob{ID: id, Data: data})
 	}
 	slices.SortFunc(blobs, func(a, b Blob) int { return strings.Compare(a.ID, b.ID) })
 	s.dirty = make(map[string]struct{}, len(blobs))
@@ -201,8 +202,8 @@ func (s *Store) Read(id string) (*Profile, bool) {
 // ReadInto is Read into p, whose memory it reuses; false, and p empty, when
 // there is no such profile.
 func (s *Store) ReadInto(id string, p *Profile) bool {
-	data := s.get(id)
-	if data == nil {
+	data, ok := s.get(id)
+	if !ok {
 		recycle(p)
 		return false
 	}

@@ -109,7 +109,8 @@ func checkTimeline(b []byte) error {
 		if m < 0 {
 			return fmt.Errorf("cannot read timeline: %w", protowire.ParseError(m))
 		}
-		e.Reset()
+		e.Uuid = nil // it is part of b
+		e.ResetVT()
 		if err := e.UnmarshalVTUnsafe(entry); err != nil {
 			return fmt.Errorf("cannot read timeline: %w", err)
 		}
