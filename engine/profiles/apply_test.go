@@ -272,7 +272,9 @@ func TestCounts(t *testing.T) {
 
 func TestAffinities(t *testing.T) {
 	in := func(category, brand string) func(*streams.Event) {
-		return func(e *streams.Event) { e.Product = streams.Line{ID: "x", Quantity: 1, Category: []string{category}, Brand: brand} }
+		return func(e *streams.Event) {
+			e.Product = streams.Line{ID: "x", Quantity: 1, Category: []string{category}, Brand: brand}
+		}
 	}
 	p := newProfile("user:42")
 	apply(t, p, event("Product Viewed", at(0), in("a", "")), event("Product Added", at(0), in("b", "")))
