@@ -30,7 +30,7 @@ type Config struct {
 	Identity         IdentityConfig     `yaml:"identity"`
 	IdentitySecret   string             `yaml:"identity_secret" doc:"signs strong identifiers sent from browsers; empty turns signing off"`
 	Instance         string             `yaml:"instance" doc:"stable name of this process among others; empty takes the host's name"`
-	SessionTimeout   time.Duration      `yaml:"session_timeout" doc:"after this long without a heartbeat another process takes over the partitions, 1s to 30m"`
+	SessionTimeout   time.Duration      `yaml:"session_timeout" doc:"after this long without a heartbeat another process takes over the partitions, 6s to 5m"`
 	Secret           string             `yaml:"secret" doc:"signs links and coupons"`
 	SnapshotInterval time.Duration      `yaml:"snapshot_interval" doc:"how often changed profiles are written to the snapshot store, 0.1s to 10m"`
 	Sinks            SinksConfig        `yaml:"sinks"`

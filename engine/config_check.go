@@ -81,7 +81,7 @@ func (b *configBuilder) checkBasics() {
 		b.problem("partitions", "must be 1 to 1024, not %d", c.Partitions)
 	}
 	b.checkDuration("cart_ttl", c.CartTTL, time.Hour, 52*7*24*time.Hour)
-	b.checkDuration("session_timeout", c.SessionTimeout, time.Second, 30*time.Minute)
+	b.checkDuration("session_timeout", c.SessionTimeout, 6*time.Second, 5*time.Minute)
 	b.checkDuration("snapshot_interval", c.SnapshotInterval, 100*time.Millisecond, 10*time.Minute)
 	if c.Keys.Empty() && addrError(c.Listen) == "" && !loopback(c.Listen) {
 		b.problem("listen", "must be a loopback address such as 127.0.0.1:8080 while there are no keys, not %q; "+

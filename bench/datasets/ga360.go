@@ -36,6 +36,10 @@ const (
 
 const gaFormat = "ga360"
 
+// maxQuantity is the most that a line may hold. Real visitors typed more, such as
+// 10000000000000000; that says no more than that something was added.
+const maxQuantity = 1<<31 - 1
+
 var gaEvents = map[string]string{
 	"page": "", "list_click": "Product Clicked", "view_item": "Product Viewed",
 	"add_to_cart": "Product Added", "remove_from_cart": "Product Removed",
@@ -175,7 +179,9 @@ func (g *ga360) product(f [][]byte, line int) error {
 		if !ok {
 			return &RowError{Line: line, Text: "qty: must be a whole number >= 0, not " + strconv.Quote(string(quantity))}
 		}
-		o.number("quantity", float64(n))
+		if n <= maxQuantity {
+			o.number("quantity", float64(n))
+		}
 	}
 	return nil
 }
