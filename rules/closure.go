@@ -111,7 +111,7 @@ func numberOf(e ast.Expr) number {
 		return func(s *scope) float64 { return get(s.item()) }
 	}
 	if isCartSize(e) {
-		return func(s *scope) float64 { return float64(len(orZero(s.profile.Cart, &zeroCart).Lines)) }
+		return func(s *scope) float64 { return float64(len(s.cart().Lines)) }
 	}
 	return nil
 }

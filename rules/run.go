@@ -117,12 +117,12 @@ func (s *Set) tryStart(t *Turn, trig *Trigger) {
 }
 
 // wait reports whether reentry keeps the customer from a new run.
-func (trig *Trigger) wait(p *profiles.Profile, now int64) bool {
-	state := stateOf(p, trig.Name)
+func (t *Trigger) wait(p *profiles.Profile, now int64) bool {
+	state := stateOf(p, t.Name)
 	if state == nil || state.LastMessageAt == 0 {
 		return false
 	}
-	return trig.reentry == never || now < state.LastMessageAt+trig.reentry
+	return t.reentry == never || now < state.LastMessageAt+t.reentry
 }
 
 // name says whose run it is.
@@ -181,9 +181,9 @@ func (t *Turn) advance(trig *Trigger, run *profiles.Run, i int, due int64) {
 }
 
 // nextSend is the index of the first send from the i-th step on, -1 for none.
-func (trig *Trigger) nextSend(i int) int {
-	for ; i < len(trig.steps); i++ {
-		if trig.steps[i].send != nil {
+func (t *Trigger) nextSend(i int) int {
+	for ; i < len(t.steps); i++ {
+		if t.steps[i].send != nil {
 			return i
 		}
 	}

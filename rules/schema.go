@@ -241,7 +241,7 @@ var profileType = newStruct("profile", map[string]field{
 	"first_at":    instant(func(s *scope) int64 { return s.profile.FirstAt }),
 	"last_at":     instant(func(s *scope) int64 { return s.profile.LastAt }),
 	"channels":    other(types.NewMapType(types.StringType, channelType.typ), func(s *scope) any { return channelEntries(s.profile) }),
-	"cart":        other(cartType.typ, func(s *scope) any { return object{cartType, orZero(s.profile.Cart, &zeroCart)} }),
+	"cart":        other(cartType.typ, func(s *scope) any { return object{cartType, s.cart()} }),
 	"viewed":      other(interests, func(s *scope) any { return listOf(interestType, s.profile.Viewed) }),
 	"wishlist":    other(interests, func(s *scope) any { return listOf(interestType, s.profile.Wishlist) }),
 	"waiting":     other(interests, func(s *scope) any { return listOf(interestType, s.profile.Waiting) }),

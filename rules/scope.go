@@ -116,6 +116,23 @@ func (s *scope) item() *itemView {
 	return &s.line
 }
 
+// cart is the customer's cart without the lines that have left it by now.
+func (s *scope) cart() *profiles.Cart {
+	c := s.profile.Cart
+	if c == nil {
+		return &zeroCart
+	}
+	ttl := 30 * 24 * time.Hour
+	if s.env != nil && s.env.CartTTL > 0 {
+		ttl = s.env.CartTTL
+	}
+	lines := s.profile.LiveCart(s.now, ttl)
+	if len(lines) == len(c.Lines) {
+		return c
+	}
+	return &profiles.Cart{Id: c.Id, Url: c.Url, UpdatedAt: c.UpdatedAt, Lines: lines}
+}
+
 // order is the order that the event names in the customer's history.
 func (s *scope) order() *profiles.Order {
 	if o := findOrder(s.profile, s.ev().OrderID); o != nil {

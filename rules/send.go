@@ -83,7 +83,7 @@ func (s *send) wants(items []streams.MessageItem) *Recommend {
 // data is what the message's template may show.
 func (t *Turn) data(trig *Trigger, s *send, run *profiles.Run) streams.MessageData {
 	e := t.scope.ev()
-	cart := orZero(t.Profile.Cart, &zeroCart)
+	cart := t.scope.cart()
 	d := streams.MessageData{
 		Items:  t.items(s, e),
 		Cart:   streams.MessageCart{ID: cart.Id, URL: cart.Url, Items: t.lines(cart.Lines), Total: profiles.CartTotal(cart.Lines)},
@@ -122,7 +122,7 @@ func (t *Turn) items(s *send, e *streams.Event) []streams.MessageItem {
 	var out []streams.MessageItem
 	switch s.items {
 	case "cart":
-		out = t.lines(orZero(t.Profile.Cart, &zeroCart).Lines)
+		out = t.lines(t.scope.cart().Lines)
 	case "event":
 		for _, l := range eventLines(e) {
 			out = append(out, t.item(lineOf(l), l.HasQuantity))

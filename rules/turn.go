@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"time"
+
 	"github.com/valyala/fastjson"
 
 	"github.com/rapport-engine/rapport/engine/profiles"
@@ -15,6 +17,8 @@ type Env struct {
 	Catalog func(id string) *streams.Item
 	// Timezone is the IANA zone of customers whose own is unknown; "" is UTC.
 	Timezone string
+	// CartTTL is how long a line stays in a cart; 0 is 30 days.
+	CartTTL time.Duration
 	// Decode fills e with the run's last start event (run.Event, as logged). A
 	// nil func leaves it empty.
 	Decode func(run *profiles.Run, e *streams.Event) error
