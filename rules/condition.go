@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -42,7 +43,7 @@ func compile(src string, s site, wantBool bool) (*condition, []exprError) {
 		return nil, out
 	}
 	if out := checked.OutputType(); wantBool && !out.IsExactType(types.BoolType) && !out.IsExactType(types.DynType) {
-		return nil, []exprError{{1, 0, fmt.Sprintf("a condition must be true or false, this is a %s", typeName(out))}}
+		return nil, []exprError{{1, 0, fmt.Sprintf("a condition must be true or false, this one is %s", typeName(out))}}
 	}
 	limit := uint64(costLimit)
 	if s == siteFilter {
@@ -65,19 +66,34 @@ func typeName(t *types.Type) string {
 	return strings.TrimPrefix(t.String(), "rapport.")
 }
 
+var noOverload = regexp.MustCompile(`^found no matching overload for '(\S+)' applied to '(.*)'$`)
+
 // explain puts CEL's message into a marketer's words.
 func explain(msg string, s site) string {
 	msg = strings.ReplaceAll(msg, "rapport.", "")
 	msg = strings.TrimPrefix(msg, "Syntax error: ")
+	msg = strings.ReplaceAll(msg, "'<EOF>'", "the end")
 	switch {
 	case strings.HasPrefix(msg, "undeclared reference to"):
 		msg = strings.Replace(msg, " (in container '')", "", 1)
-		return fmt.Sprintf("%s: there are %s", msg, strings.Join(s.vars(), ", "))
+		return fmt.Sprintf("%s: what can be read here is %s", msg, strings.Join(s.vars(), ", "))
 	case strings.HasPrefix(msg, "undefined field '"):
 		name := strings.TrimSuffix(strings.TrimPrefix(msg, "undefined field '"), "'")
 		if near := nearestField(name); near != "" {
 			return fmt.Sprintf("%s: did you mean '%s'?", msg, near)
 		}
+	case strings.HasPrefix(msg, "mismatched input the end"):
+		return "it ends too early: something is missing after this"
+	}
+	if m := noOverload.FindStringSubmatch(msg); m != nil {
+		name := strings.Trim(m[1], "_")
+		if name == m[1] {
+			return fmt.Sprintf("%s cannot take %s", name, m[2])
+		}
+		if m[2] == "(double, int)" || m[2] == "(int, double)" {
+			return fmt.Sprintf("%s does not go between %s: write the number with a decimal point, as in 10.0", name, m[2])
+		}
+		return fmt.Sprintf("%s does not go between %s: convert one of them", name, m[2])
 	}
 	return msg
 }

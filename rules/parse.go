@@ -51,7 +51,7 @@ func (f *file) trigger(e entry) *Trigger {
 		f.triggerKey(t, x)
 	}
 	for _, key := range []string{"start", "steps"} {
-		if !got[key] && isMapping(e) {
+		if !got[key] && isMapping(e) && !hasTag(e) {
 			f.add(e.at, "%s has no %s", what, key)
 		}
 	}
@@ -197,6 +197,12 @@ func hasKey(e entry, key string) bool {
 	return slices.ContainsFunc(all, func(x entry) bool { return x.key == key })
 }
 
+func hasNoKey(e entry) bool {
+	var p Problems
+	all, _ := (&file{problems: &p}).entries(e, "")
+	return len(all) == 0
+}
+
 func (f *file) goal(e entry) *goal {
 	g := &goal{}
 	for _, x := range f.mapping(e, "goal", []string{"event", "within"}, nil) {
@@ -247,6 +253,9 @@ func noLater(all []entry) bool {
 func (f *file) step(e entry) step {
 	var s step
 	keys := f.mapping(entry{"step", e.at, e.val}, "a step", stepKeys, laterStepKeys)
+	if isMapping(e) && hasNoKey(e) {
+		f.add(e.val, "a step is one of %s", strings.Join(stepKeys, ", "))
+	}
 	if len(keys) > 1 {
 		f.add(keys[1].at, "a step is one of %s: begin a new one with -", strings.Join(stepKeys, ", "))
 	}
@@ -265,6 +274,9 @@ func (f *file) wait(e entry) (ms int64, idle bool) {
 	if !isMapping(e) {
 		ms, _ = f.duration(e)
 		return ms, false
+	}
+	if hasNoKey(e) {
+		f.add(e.val, "wait must be a time, as in wait: 30m, or wait: {idle: 30m}")
 	}
 	for _, x := range f.mapping(e, "wait", []string{"idle"}, []string{"until", "days"}) {
 		ms, _ = f.duration(x)

@@ -76,9 +76,16 @@ func tooDeep(lines []string) int {
 		if strings.Count(l, "- ")+strings.Count(l, "? ")+strings.Count(l, ": ") > 1000 {
 			return i + 1
 		}
-		depth += strings.Count(l, "[") + strings.Count(l, "{") - strings.Count(l, "]") - strings.Count(l, "}")
-		if depth > maxNesting || strings.Count(l, "[")+strings.Count(l, "{") > 1000 {
-			return i + 1
+		for _, c := range []byte(l) {
+			switch c {
+			case '[', '{':
+				depth++
+			case ']', '}':
+				depth--
+			}
+			if depth > maxNesting {
+				return i + 1
+			}
 		}
 	}
 	return 0
@@ -222,6 +229,13 @@ func hasCondition(all []entry) bool {
 func quoted(s *ast.StringNode) bool {
 	o := strings.TrimSpace(s.Token.Origin)
 	return strings.HasPrefix(o, `"`) || strings.HasPrefix(o, "'")
+}
+
+// hasTag reports whether a value is a tag: YAML may have lost what follows it.
+func hasTag(e entry) bool {
+	var p Problems
+	all, _ := (&file{problems: &p}).entries(e, "")
+	return slices.ContainsFunc(all, func(x entry) bool { _, ok := x.val.(*ast.TagNode); return ok })
 }
 
 // elements are the elements of a list, or the value itself where it is none.
