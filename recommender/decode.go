@@ -169,8 +169,13 @@ type neighbour struct {
 // than there may be here, the heaviest stay.
 func (p *pairs) decodeRow(d *decoder) *row {
 	var list []neighbour
-	for range d.count(12) {
-		if n := (neighbour{d.item(), d.sum(), d.sum()}); n.item != none {
+	flagged := d.count(4) // twice their number, at least 8 bytes each
+	for range flagged / 2 {
+		n := neighbour{item: d.item(), sum: d.sum()}
+		if flagged%2 == 1 {
+			n.err = d.sum()
+		}
+		if n.item != none {
 			list = append(list, n)
 		}
 	}

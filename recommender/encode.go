@@ -60,6 +60,8 @@ func (st *pairState) encode(b []byte) []byte {
 	return b
 }
 
+// encode writes the neighbours; the lowest bit of their number says whether
+// errors follow the sums.
 func (r *row) encode(b []byte) []byte {
 	if r == nil {
 		return append(b, 0)
@@ -69,16 +71,18 @@ func (r *row) encode(b []byte) []byte {
 		n--
 	}
 	b = slices.Grow(b, 12*n+2)
-	b = binary.AppendUvarint(b, uint64(n))
+	flag := 0
+	if r.errs != nil {
+		flag = 1
+	}
+	b = binary.AppendUvarint(b, uint64(2*n+flag))
 	for k := range n {
 		v := r.slots[k].Load()
 		b = le.AppendUint32(b, uint32(v>>32)-1)
 		b = le.AppendUint32(b, uint32(v))
-		var err uint32
 		if r.errs != nil {
-			err = r.errs[k].Load()
+			b = le.AppendUint32(b, r.errs[k].Load())
 		}
-		b = le.AppendUint32(b, err)
 	}
 	return b
 }
