@@ -39,11 +39,11 @@ func (s *Settings) Apply(p *Profile, e *streams.Event, now int64, item func(id s
 		return Outcome{Duplicate: true}
 	}
 	var out Outcome
-	p.applyIdentifiers(e, &out)
-	if !behaviour(e) {
-		p.applyFeedback(e)
+	if !e.Behaviour() {
+		p.applyFeedback(e) // it says nothing of who the customer is
 		return out
 	}
+	p.applyIdentifiers(e, &out)
 	out.NewProfile = p.Events == 0
 	p.Events++
 	p.applyContext(e)

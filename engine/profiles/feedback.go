@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goccy/go-json"
+
 	"github.com/rapport-engine/rapport/streams"
 )
 
@@ -14,8 +16,6 @@ var feedback = map[string]string{
 	"Message Sent": "sent", "Message Delivered": "delivered", "Message Opened": "opened",
 	"Message Clicked": "clicked", "Message Bounced": "bounced", "Message Failed": "failed",
 	"Message Skipped": "skipped", "Message Complained": "",
-	"Email Opened": "opened", "Email Link Clicked": "clicked", "Email Bounced": "bounced",
-	"Email Delivered": "delivered", "Email Marked as Spam": "",
 }
 
 // progress orders the statuses of a message, which only move forward.
@@ -25,13 +25,6 @@ var progress = map[string]int{
 
 // maxSoftBounces in a row suppress a channel.
 const maxSoftBounces = 5
-
-// behaviour reports whether e is something the customer did, as opposed to
-// feedback on a message or news of a segment.
-func behaviour(e *streams.Event) bool {
-	_, about := feedback[e.Name]
-	return !about && e.Behaviour()
-}
 
 // applyFeedback folds what became of a message.
 func (p *Profile) applyFeedback(e *streams.Event) {
@@ -60,14 +53,23 @@ func (p *Profile) applyFeedback(e *streams.Event) {
 	p.messageStats(channel).count(before, status, e.At)
 }
 
+// feedbackChannel is the channel of the message that e is about: as remembered,
+// as e says, or email for Segment's "Email Opened" and its like, which have
+// Rapport's names by now.
 func feedbackChannel(m *SentMessage, props map[string]any, e *streams.Event) string {
-	switch {
-	case m != nil:
+	if m != nil {
 		return m.Channel
-	case strings.HasPrefix(e.Name, "Email "):
+	}
+	if channel := text(props, "channel"); channel != "" {
+		return channel
+	}
+	var sent struct {
+		Event string `json:"event"`
+	}
+	if json.Unmarshal(e.Raw, &sent) == nil && strings.HasPrefix(sent.Event, "Email ") {
 		return "email"
 	}
-	return cmp.Or(text(props, "channel"), e.Channel)
+	return e.Channel
 }
 
 // bounces suppresses a channel after a hard bounce or five soft ones in a row.

@@ -8,7 +8,15 @@ import (
 )
 
 func about(id string) func(*streams.Event) {
-	return func(e *streams.Event) { e.MessageRef = id }
+	return func(e *streams.Event) {
+		e.MessageRef = id
+		e.Identifiers = append(e.Identifiers, streams.Identifier{Type: "message", Value: id})
+	}
+}
+
+// raw is the name that an event was sent with.
+func raw(name string) func(*streams.Event) {
+	return func(e *streams.Event) { e.Raw = []byte(`{"event":"` + name + `"}`) }
 }
 
 func TestFeedback(t *testing.T) {
@@ -24,7 +32,7 @@ func TestFeedback(t *testing.T) {
 		{"hard bounce", []*streams.Event{event("Message Bounced", at(1), about("m"))}, "bounced email:1/0/0/1 email=hard_bounce"},
 		{"soft bounce", []*streams.Event{event("Message Bounced", at(1), about("m"), props(`{"bounce_type":"soft"}`))}, "bounced email:1/0/0/1"},
 		{"complaint", []*streams.Event{event("Message Complained", at(1), about("m"))}, "queued email=complaint"},
-		{"Segment's names", []*streams.Event{event("Email Opened", at(1)), event("Email Link Clicked", at(2)), event("Email Marked as Spam", at(3))}, "queued email:0/1/1/0 email=complaint"},
+		{"Segment's names", []*streams.Event{event("Message Opened", at(1), raw("Email Opened")), event("Message Clicked", at(2), raw("Email Link Clicked")), event("Message Complained", at(3), raw("Email Marked as Spam"))}, "queued email:0/1/1/0 email=complaint"},
 		{"another message", []*streams.Event{event("Message Opened", at(1), about("other"), props(`{"channel":"push"}`))}, "queued push:0/1/0/0"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -35,7 +43,7 @@ func TestFeedback(t *testing.T) {
 					t.Error("feedback is no behaviour")
 				}
 			}
-			if p.Events != 0 || p.LastAt != 0 || p.Session != nil || len(p.Channels) != 0 || len(p.History()) != 0 {
+			if len(p.Identifiers) != 1 || p.Events != 0 || p.LastAt != 0 || p.Session != nil || len(p.Channels) != 0 || len(p.History()) != 0 {
 				t.Error("feedback is no behaviour")
 			}
 			got := p.Messages[0].Status
@@ -55,9 +63,9 @@ func TestFeedback(t *testing.T) {
 func TestSoftBouncesInARow(t *testing.T) {
 	p := newProfile("user:42")
 	soft := func(s int64) *streams.Event {
-		return event("Email Bounced", at(s), props(`{"type":"soft"}`))
+		return event("Message Bounced", at(s), raw("Email Bounced"), props(`{"type":"soft"}`))
 	}
-	apply(t, p, soft(1), soft(2), soft(3), soft(4), event("Email Opened", at(5)), soft(6), soft(7), soft(8), soft(9))
+	apply(t, p, soft(1), soft(2), soft(3), soft(4), event("Message Opened", at(5), raw("Email Opened")), soft(6), soft(7), soft(8), soft(9))
 	if len(p.Suppressed) != 0 {
 		t.Fatalf("suppressed after four in a row: %v", p.Suppressed)
 	}
