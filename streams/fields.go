@@ -47,11 +47,17 @@ func float[N ~string](v N, field string, least float64) (float64, bool, error) {
 	if v == "" {
 		return 0, false, nil
 	}
-	f, err := strconv.ParseFloat(string(v), 64)
-	if err != nil || math.IsNaN(f) || f < least || f > maxNumber || !jsonNumber(string(v)) {
+	f, ok := parseNumber(string(v))
+	if !ok || f < least || f > maxNumber {
 		return 0, false, invalid(field, mustBe(least))
 	}
 	return f, true, nil
+}
+
+// parseNumber reads a finite number as JSON writes it.
+func parseNumber(s string) (float64, bool) {
+	f, err := strconv.ParseFloat(s, 64)
+	return f, err == nil && jsonNumber(s)
 }
 
 // maxNumber bounds amounts, so that sums of them stay exact enough and finite.
@@ -83,17 +89,19 @@ func count[N ~string](v N, field string) (int, bool, error) {
 	if len(v) == 1 && v[0] >= '0' && v[0] <= '9' { // nearly all quantities
 		return int(v[0] - '0'), true, nil
 	}
-	if f, err := strconv.ParseFloat(string(v), 64); err == nil && f > math.MaxInt32 && jsonNumber(string(v)) {
-		return math.MaxInt32, true, nil // shops do send 10000000000000000
+	if v == "" {
+		return 0, false, nil
 	}
-	f, ok, err := float(v, field, 0)
-	switch {
-	case err != nil || !ok:
-		return 0, ok, err
+	switch f, ok := parseNumber(string(v)); {
+	case !ok || f < 0:
+		return 0, false, invalid(field, mustBe(0))
+	case f > math.MaxInt32:
+		return math.MaxInt32, true, nil // shops do send 10000000000000000
 	case f > 0 && f < 1:
 		return 1, true, nil
+	default:
+		return int(math.Round(f)), true, nil
 	}
-	return int(math.Round(f)), true, nil
 }
 
 // readContext reads what context says of the channel, place and device.

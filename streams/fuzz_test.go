@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	gojson "github.com/goccy/go-json"
@@ -216,4 +217,20 @@ func sameJSON(a, b []byte) bool {
 	json.HTMLEscape(&ex, x.Bytes())
 	json.HTMLEscape(&ey, y.Bytes())
 	return bytes.Equal(ex.Bytes(), ey.Bytes())
+}
+
+// FuzzParseUTC: the fast way agrees with time.Parse.
+func FuzzParseUTC(f *testing.F) {
+	for _, s := range []string{"2015-06-02T05:32:14Z", "2015-06-02T05:32:14.5Z", "2015-06-02T05:32:14.123456789Z", "2016-02-29T00:00:00Z",
+		"2015-02-29T00:00:00Z", "0000-01-01T00:00:00Z", "1969-12-31T23:59:59.999Z", "2015-06-02T24:00:00Z", "2015-06-02T05:32:60Z", "2015-06-02T05:32:14.Z"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		ms, ok := parseUTC(s)
+		if want, err := time.Parse(time.RFC3339, s); ok && (err != nil || want.UnixMilli() != ms) {
+			t.Fatalf("%q: got %d, time.Parse %d, %v", s, ms, want.UnixMilli(), err)
+		} else if err == nil && !ok && len(s) == 20 && s[19] == 'Z' {
+			t.Fatalf("%q: left to time.Parse", s)
+		}
+	})
 }

@@ -90,8 +90,10 @@ const maxTime = 253402300799999
 func parseTime(s, field string) (int64, error) {
 	ms, ok := int64(0), false
 	if len(s) >= len("2006-01-02T15:04Z") && s[4] == '-' {
-		if t, err := time.Parse(time.RFC3339, s); err == nil {
-			ms, ok = t.UnixMilli(), true
+		if ms, ok = parseUTC(s); !ok {
+			if t, err := time.Parse(time.RFC3339, s); err == nil {
+				ms, ok = t.UnixMilli(), true
+			}
 		}
 	} else if jsonNumber(s) && !strings.HasPrefix(s, ".") {
 		if f, err := strconv.ParseFloat(s, 64); err == nil || math.IsInf(f, 1) {
@@ -105,4 +107,36 @@ func parseTime(s, field string) (int64, error) {
 		return 0, invalid(field, "must not be before 1970")
 	}
 	return ms, nil
+}
+
+// parseUTC reads the form in which nearly all times come,
+// "2006-01-02T15:04:05.999Z", several times faster than time.Parse, to which
+// it leaves every other form and every error.
+func parseUTC(s string) (ms int64, ok bool) {
+	if len(s) < len("2006-01-02T15:04:05Z") || len(s) > len("2006-01-02T15:04:05.999999999Z") || s[len(s)-1] != 'Z' ||
+		s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' {
+		return 0, false
+	}
+	ok = true
+	part := func(from, to int) (n int) {
+		for _, c := range []byte(s[from:to]) {
+			ok = ok && c >= '0' && c <= '9'
+			n = n*10 + int(c-'0')
+		}
+		return n
+	}
+	year, month, day := part(0, 4), part(5, 7), part(8, 10)
+	hour, minute, second := part(11, 13), part(14, 16), part(17, 19)
+	if fraction := s[19 : len(s)-1]; fraction != "" {
+		ok = ok && fraction[0] == '.' && len(fraction) > 1
+		part(20, len(s)-1) // digits only
+		for i, scale := 1, int64(100); i < len(fraction) && scale > 0; i, scale = i+1, scale/10 {
+			ms += int64(fraction[i]-'0') * scale
+		}
+	}
+	t := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
+	if !ok || month < 1 || month > 12 || t.Day() != day || hour > 23 || minute > 59 || second > 59 {
+		return 0, false
+	}
+	return t.UnixMilli() + ms, true
 }
