@@ -20,8 +20,13 @@ import (
 // that quiet ones' clocks move too; the HTTP API does the same. Milliseconds.
 const tickEvery = 10 * 60 * 1000
 
-// batchEvents is how many events go to the engine at once.
-const batchEvents = 1000
+// batchEvents is how many events go to the engine at once, inFlight how many
+// batches may wait for the broker: enough to keep it busy, few enough that none
+// waits for long on a busy machine.
+const (
+	batchEvents = 1000
+	inFlight    = 16
+)
 
 // Enqueuer takes records for the log in their order; done is called once, when
 // the broker has all of them or refused. It blocks while too much is on its way.
@@ -59,7 +64,7 @@ const maxSamples = 5
 func Feed(ctx context.Context, r datasets.Reader, to Enqueuer, opts Options) (Fed, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	f := &feeder{to: to, opts: opts, cancel: cancel, limit: time.Now().UnixMilli() + streams.MaxAhead}
+	f := &feeder{to: to, opts: opts, cancel: cancel, slots: make(chan struct{}, inFlight), limit: time.Now().UnixMilli() + streams.MaxAhead}
 	var ev datasets.Event
 	for ctx.Err() == nil {
 		err := r.Next(&ev)
@@ -86,6 +91,7 @@ type feeder struct {
 	opts    Options
 	cancel  context.CancelCauseFunc
 	pending sync.WaitGroup // batches on their way
+	slots   chan struct{}  // one for each of them
 	limit   int64          // later times would stop the clock for good
 	fed     Fed
 
@@ -194,8 +200,14 @@ func (f *feeder) send(ctx context.Context) {
 	if len(records) == 0 {
 		return
 	}
+	select {
+	case f.slots <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
 	f.pending.Add(1)
 	f.to.Enqueue(ctx, records, func(err error) {
+		<-f.slots
 		if err != nil {
 			f.cancel(fmt.Errorf("cannot write to the log: %w", err))
 		}
