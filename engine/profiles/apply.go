@@ -158,9 +158,11 @@ func (p *Profile) applyContext(e *streams.Event) {
 			*to = from
 		}
 	}
-	keep(&p.Locale, e.Locale)
-	keep(&p.Timezone, e.Timezone)
-	keep(&p.PushToken, e.PushToken)
+	keep(&p.Locale, cut(e.Locale, maxText))
+	keep(&p.Timezone, cut(e.Timezone, maxText))
+	if len(e.PushToken) <= maxToken {
+		keep(&p.PushToken, e.PushToken)
+	}
 }
 
 const (

@@ -296,3 +296,27 @@ func TestAffinities(t *testing.T) {
 		t.Errorf("of none: %v", got)
 	}
 }
+
+// TestNoEventMakesAProfileLarge sends long texts everywhere, many times.
+func TestNoEventMakesAProfileLarge(t *testing.T) {
+	long := strings.Repeat("ї", 5000)
+	p := newProfile("user:42")
+	for i := range 300 {
+		l := streams.Line{ID: fmt.Sprint("i", i), Quantity: 1, Price: 1, Name: long, Brand: long + fmt.Sprint(i), Variant: long, URL: long, ImageURL: long, Category: []string{fmt.Sprint(i), long, long}}
+		fill := func(e *streams.Event) {
+			e.Locale, e.Timezone, e.PushToken, e.Query, e.CartURL, e.Coupon = long, long, long, long, long, long
+			e.Product, e.MessageRef, e.OrderID = l, "m", fmt.Sprint("o", i)
+		}
+		for _, name := range []string{"Product Viewed", "Product Added", "Products Searched", "Order Completed", "Order Cancelled", "Product Removed"} {
+			apply(t, p, event(name, at(int64(i)), fill))
+		}
+		apply(t, p, event("Product Added", at(int64(i)+1000), fill), event("Message Opened", at(int64(i)), fill, props(fmt.Sprintf(`{"channel":"%d%s"}`, i, long))),
+			event("Subscribed", at(int64(i)), fill, props(fmt.Sprintf(`{"channel":"%d","reason":%q}`, i, long))))
+	}
+	if n := len(Encode(p)); n > 512<<10 {
+		t.Errorf("the profile takes %d bytes", n)
+	}
+	if !strings.HasPrefix(long, cut(long, 201)) || len(cut(long, 201)) != 200 {
+		t.Error("text must be cut between characters")
+	}
+}

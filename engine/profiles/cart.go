@@ -85,7 +85,7 @@ func (p *Profile) touchCart(e *streams.Event) {
 		c.Id = e.CartID
 	}
 	if e.CartURL != "" && (c.Url == "" || e.At >= c.UpdatedAt) {
-		c.Url = e.CartURL
+		c.Url = link(e.CartURL)
 	}
 	c.UpdatedAt = max(c.UpdatedAt, e.At)
 }
@@ -309,13 +309,16 @@ func describe(to *Line, from *streams.Line, newer bool) {
 			*to = from
 		}
 	}
-	set(&to.Name, from.Name)
-	set(&to.Brand, from.Brand)
-	set(&to.Variant, from.Variant)
-	set(&to.Url, from.URL)
-	set(&to.ImageUrl, from.ImageURL)
+	set(&to.Name, cut(from.Name, maxText))
+	set(&to.Brand, cut(from.Brand, maxText))
+	set(&to.Variant, cut(from.Variant, maxText))
+	set(&to.Url, link(from.URL))
+	set(&to.ImageUrl, link(from.ImageURL))
 	if len(from.Category) > 0 && (newer || len(to.Category) == 0) {
-		to.Category = slices.Clone(from.Category)
+		to.Category = to.Category[:0]
+		for _, level := range from.Category[:min(len(from.Category), maxLevels)] {
+			to.Category = append(to.Category, cut(level, maxText))
+		}
 	}
 	if from.Price > 0 && (newer || to.Price == 0) {
 		to.Price = from.Price

@@ -50,7 +50,9 @@ func (p *Profile) applyFeedback(e *streams.Event) {
 		}
 		m.Status = status
 	}
-	p.messageStats(channel).count(before, status, e.At)
+	if s := p.messageStats(channel); s != nil {
+		s.count(before, status, e.At)
+	}
 }
 
 // feedbackChannel is the channel of the message that e is about: as remembered,
@@ -60,7 +62,7 @@ func feedbackChannel(m *SentMessage, props map[string]any, e *streams.Event) str
 	if m != nil {
 		return m.Channel
 	}
-	if channel := text(props, "channel"); channel != "" {
+	if channel := cut(text(props, "channel"), maxText); channel != "" {
 		return channel
 	}
 	var sent struct {
@@ -100,11 +102,15 @@ func (p *Profile) suppress(channel, reason string, at int64) {
 	}
 }
 
-// messageStats returns the counters of a channel, in order of channel.
+// messageStats returns the counters of a channel, in order of channel; nil when
+// there are too many.
 func (p *Profile) messageStats(channel string) *MessageStats {
 	i, found := slices.BinarySearchFunc(p.MessageStats, channel, func(s *MessageStats, channel string) int {
 		return strings.Compare(s.Channel, channel)
 	})
+	if !found && len(p.MessageStats) >= maxChannels {
+		return nil
+	}
 	if !found {
 		p.MessageStats = slices.Insert(p.MessageStats, i, &MessageStats{Channel: channel})
 	}

@@ -73,7 +73,7 @@ func (p *Profile) applyAffinity(e *streams.Event, item lookup) {
 			}
 		}
 		p.Categories = prefer(p.Categories, path(category), weight, e.At)
-		p.Brands = prefer(p.Brands, brand, weight, e.At)
+		p.Brands = prefer(p.Brands, cut(brand, maxText), weight, e.At)
 	}
 }
 

@@ -48,7 +48,7 @@ func (s *Settings) complete(p *Profile, e *streams.Event, out *Outcome) {
 	if e.LoggedAt-e.At > lateness {
 		out.Issues = append(out.Issues, "late_order")
 	}
-	o := &Order{Id: e.OrderID, At: e.At, Status: "completed", Channel: e.Channel, Coupon: e.Coupon, HasTotal: e.HasTotal}
+	o := &Order{Id: e.OrderID, At: e.At, Status: "completed", Channel: e.Channel, Coupon: cut(e.Coupon, maxText), HasTotal: e.HasTotal}
 	o.Total = round(o.addLines(eventLines(e)) * factor)
 	if e.HasTotal {
 		o.Total = round(e.Total * factor)
@@ -88,7 +88,7 @@ func (os *Orders) again(e *streams.Event, factor float64) {
 		os.place(o)
 	}
 	if o.Coupon == "" {
-		o.Coupon = e.Coupon
+		o.Coupon = cut(e.Coupon, maxText)
 	}
 }
 

@@ -2,9 +2,7 @@ package profiles
 
 import (
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/rapport-engine/rapport/streams"
 )
@@ -69,20 +67,6 @@ func latest(list []string, v string) []string {
 	}
 	return append(list, v)
 }
-
-// cut shortens s to at most n bytes, at the end of a character.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
-}
-
-// path is a category as affinities name it.
-func path(category []string) string { return strings.Join(category, "/") }
 
 // applyChannel counts the event for its channel; channels stay in the order
 // of first use.

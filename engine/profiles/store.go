@@ -42,12 +42,11 @@ type shard struct {
 
 type opened struct {
 	p       *Profile
-	id      string // p.Id at the time
 	changed bool
 }
 
-// maxFree bounds the decoded profiles kept for reuse.
-const maxFree = 4096
+// maxFree bounds the decoded profiles kept for reuse; each takes some 10 KB.
+const maxFree = 256
 
 // NewStore returns an empty store.
 func NewStore() *Store {
@@ -122,7 +121,7 @@ func (s *Store) take(id string) *opened {
 	} else {
 		o = &opened{p: &Profile{}}
 	}
-	o.id, o.changed = id, false
+	o.changed = false
 	s.open[id] = o
 	return o
 }
@@ -184,7 +183,9 @@ func (s *Store) Restore(id string, data []byte) error {
 	delete(s.open, id)
 	err := Decode(id, data, o.p)
 	recycle(o.p)
-	s.free = append(s.free, o)
+	if len(s.free) < maxFree {
+		s.free = append(s.free, o)
+	}
 	if err != nil {
 		return err
 	}

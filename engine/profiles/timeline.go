@@ -183,14 +183,14 @@ func firstEntries(b []byte, n int) []byte {
 
 func newEntry(e *streams.Event) *Entry {
 	entry := &Entry{Items: itemIDs(e)}
-	entry.MessageId, entry.Uuid = splitUUID(cut(e.MessageID, maxName))
+	entry.MessageId, entry.Uuid = splitUUID(cut(e.MessageID, maxText))
 	code := codes[e.Name]
 	if code == 0 {
-		entry.Event = cut(e.Name, maxName)
+		entry.Event = cut(e.Name, maxText)
 	}
 	channel := uint32(slices.Index(wellKnownChannels, e.Channel) + 1)
 	if channel == 0 {
-		entry.Channel = cut(e.Channel, maxName)
+		entry.Channel = cut(e.Channel, maxText)
 	}
 	entry.Code = code<<4 | channel
 	if e.Kind != streams.Track {
@@ -201,9 +201,6 @@ func newEntry(e *streams.Event) *Entry {
 	}
 	return entry
 }
-
-// maxName bounds the names and message ids in the timeline, in bytes.
-const maxName = 200
 
 // maxItems bounds the products that a timeline entry names.
 const maxItems = 20

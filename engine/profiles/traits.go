@@ -129,9 +129,10 @@ const maxConsents = 32
 // consent keeps the newest answer for a channel; of two at the same time, the
 // refusal.
 func (p *Profile) consent(channel string, granted bool, at int64, source string) {
-	if channel == "" {
+	if channel == "" || len(channel) > maxText {
 		return
 	}
+	source = cut(source, maxText)
 	i := slices.IndexFunc(p.Consents, func(c *Consent) bool { return c.Channel >= channel })
 	if i < 0 {
 		i = len(p.Consents)
