@@ -89,7 +89,7 @@ func (e *Engine) ownedPartitions() []*partition {
 
 func (e *Engine) newWorker(id int32) *worker {
 	w := &worker{
-		id: id, cfg: &e.settings, decoder: &e.decoder, model: e.model, catalogue: e.catalogue,
+		id: id, cfg: &e.settings, decoder: &e.decoder, model: e.model, catalogue: e.catalogue, log: e.log,
 		produce: e.producer.Produce, recommend: e.recommendFor, onLive: e.goLive, onStatus: e.noteStatus, onCatalogue: e.noteCatalog,
 		store: profiles.NewStore(), rules: e.rules.Load(), counts: newCounts(),
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -30,6 +31,7 @@ type worker struct {
 	catalogue   *recommender.Catalogue
 	produce     func(ctx context.Context, recs []streams.Record, done func(error))
 	recommend   func(p *profiles.Profile, now int64, send *rules.Send)
+	log         *slog.Logger
 	onLive      func()
 	onCatalogue func(number int64)
 	onStatus    func(message, status string, e *streams.Event)
@@ -93,6 +95,7 @@ func (w *worker) turn(p *profiles.Profile, e *streams.Event) *rules.Turn {
 func (w *worker) emit(t *rules.Turn) {
 	for _, s := range t.Skips {
 		w.counts.skip(s.Trigger, s.Reason)
+		w.logSkip(t, s)
 	}
 	for _, trigger := range t.Started {
 		w.counts.run(trigger)
@@ -106,6 +109,13 @@ func (w *worker) emit(t *rules.Turn) {
 		w.outbox.message(&send.Message)
 	}
 	w.rules.TurnTimers(t, w.timers.Push)
+}
+
+// logSkip tells whoever looks closely (log level debug) why a send was not made.
+func (w *worker) logSkip(t *rules.Turn, s rules.Skip) {
+	if w.log.Enabled(context.Background(), slog.LevelDebug) {
+		w.log.Debug("not sent", "profile", t.Profile.Id, "trigger", s.Trigger, "step", s.Step, "reason", s.Reason, "at", t.Now)
+	}
 }
 
 // firstTime reports whether an effect of another partition is new here, and

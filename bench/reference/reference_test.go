@@ -2,20 +2,24 @@ package reference_test
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/rapport-engine/rapport/bench/datasets"
 	"github.com/rapport-engine/rapport/bench/reference"
+	"github.com/rapport-engine/rapport/bench/replay"
+	"github.com/rapport-engine/rapport/engine"
+	"github.com/rapport-engine/rapport/streams"
 )
 
 // dataFile returns a file of the real data, and skips the test where there is none.
@@ -81,12 +85,11 @@ func compareText(a, b string) int {
 }
 
 // skips collects the sends not made from the engine's log.
-type skips struct {
-	slog.Handler
-	take func(slog.Record)
-}
+type skips struct{ take func(slog.Record) }
 
 func (s skips) Enabled(context.Context, slog.Level) bool { return true }
+func (s skips) WithAttrs([]slog.Attr) slog.Handler       { return s }
+func (s skips) WithGroup(string) slog.Handler            { return s }
 
 func (s skips) Handle(_ context.Context, r slog.Record) error {
 	if r.Message == "not sent" {
@@ -95,5 +98,98 @@ func (s skips) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-var _ = errors.Is
-var _ = io.EOF
+// engineDecisions replays the file through an engine.
+func engineDecisions(t *testing.T, path string, until time.Time) []reference.Decision {
+	t.Helper()
+	var mu sync.Mutex
+	var all []reference.Decision
+	logger := slog.New(skips{func(r slog.Record) {
+		d := skipped(r)
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, d)
+	}})
+	cfg := engine.DefaultConfig()
+	cfg.Data = t.TempDir()
+	cfg.Rules = filepath.Join(cfg.Data, "none")
+	e, err := engine.New(cfg, engine.Options{Quiet: true, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	feed(t, ctx, e, path, until)
+	err = e.ReadMessages(ctx, func(recs []streams.Record) error {
+		for i := range recs {
+			all = append(all, sent(t, recs[i].Value))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func feed(t *testing.T, ctx context.Context, e *engine.Engine, path string, until time.Time) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for ready := false; !ready; ready, _ = e.Ready() {
+		<-tick.C
+	}
+	file, err := datasets.Open(path, "ga360")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := replay.Feed(ctx, file, e, replay.Options{Partitions: e.Partitions(), To: until.UnixMilli()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.WaitApplied(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// skipped reads a send not made from the log.
+func skipped(r slog.Record) reference.Decision {
+	var d reference.Decision
+	r.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case "profile":
+			d.Profile = a.Value.String()
+		case "trigger":
+			d.Trigger = a.Value.String()
+		case "step":
+			d.Step = int(a.Value.Int64())
+		case "reason":
+			d.Reason = a.Value.String()
+		case "at":
+			d.At = a.Value.Int64()
+		}
+		return true
+	})
+	return d
+}
+
+// sent reads a message from the log.
+func sent(t *testing.T, value []byte) reference.Decision {
+	t.Helper()
+	var m streams.Message
+	if err := json.Unmarshal(value, &m); err != nil {
+		t.Fatal(err)
+	}
+	items := []string{}
+	for _, item := range m.Data.Items {
+		items = append(items, fmt.Sprintf("%s x%d", item.ID, item.Quantity))
+	}
+	slices.Sort(items)
+	return reference.Decision{Profile: m.Profile, Trigger: m.Trigger, Step: m.Step, At: m.At.UnixMilli(), ID: m.ID, Items: items}
+}
