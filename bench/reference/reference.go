@@ -29,7 +29,7 @@ type Decision struct {
 	At      int64    // Unix ms
 	Reason  string   // why not; "" for a message
 	ID      string   // of a message
-	Items   []string // of a message: "<sku> x<quantity>", sorted
+	Items   []string // of a message: "<sku> x<quantity>" (0: only seen), sorted
 }
 
 // row is one line of the file.

@@ -67,7 +67,7 @@ func TestEngineDecidesAsTheReferenceOverSevenDays(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("engine differs from the reference (-reference +engine):\n%.4000s", diff)
 	}
-	t.Logf("%d decisions agree", len(want))
+	t.Logf("%d decisions compared", len(want))
 }
 
 func key(d reference.Decision) string {

@@ -91,7 +91,7 @@ func (v *visitor) fireAbandoned(now int64) {
 func (v *visitor) fireViewed(now int64) {
 	r := &v.viewed
 	if v.lastOrder == never || now-v.lastOrder > 10*day {
-		v.send("viewed_item", 1, r, now, []string{r.item + " x1"})
+		v.send("viewed_item", 1, r, now, []string{r.item + " x0"})
 	} else {
 		v.not("viewed_item", 1, now, "condition")
 	}
