@@ -9,6 +9,7 @@ const ways = 4
 type assoc[T any] struct {
 	metas []meta
 	data  []T
+	used  int // places that hold a key
 }
 
 type meta struct {
@@ -22,7 +23,7 @@ func newAssoc[T any](n int) assoc[T] {
 	for size < n {
 		size *= 2
 	}
-	return assoc[T]{make([]meta, size), make([]T, size)}
+	return assoc[T]{metas: make([]meta, size), data: make([]T, size)}
 }
 
 func (a *assoc[T]) bucket(key uint64) int { return int(key) & (len(a.metas) - 1) &^ (ways - 1) }
@@ -60,6 +61,9 @@ func (a *assoc[T]) take(key uint64, at int64) int {
 	m := &a.metas[oldest]
 	if m.key != 0 && m.last > at {
 		return -1
+	}
+	if m.key == 0 {
+		a.used++
 	}
 	*m = meta{key, at}
 	var zero T

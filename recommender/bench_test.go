@@ -43,7 +43,6 @@ type generator struct {
 	ids   []string
 	who   []string
 	at    int64
-	n     int
 	names int
 	last  []int
 	event streams.Event

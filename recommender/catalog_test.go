@@ -55,47 +55,58 @@ func TestCatalogueIsAsOfItsChanges(t *testing.T) {
 			},
 			"": func(t *rapid.T) {
 				cat.Prune(pruned)
-				live := 0
-				for _, id := range []string{"a", "b", "c", "d"} {
-					for n := pruned; n <= 61; n++ {
-						if got, want := cat.At(id, n), slow.at(id, n); got != want {
-							t.Fatalf("%s at %d: got %v, want %v (pruned %d)", id, n, got, want, pruned)
-						}
-					}
-					if got, want := cat.Get(id), slow.at(id, 61); got != want {
-						t.Fatalf("%s: got %v, want %v", id, got, want)
-					} else if got != nil {
-						live++
-					}
-					if old := 0; cat.Versions(id) != nil {
-						for _, v := range cat.Versions(id) {
-							if v.Number <= pruned {
-								old++
-							}
-						}
-						if old > 1 {
-							t.Fatalf("%s: %d versions at or below %d", id, old, pruned)
-						}
-					}
-				}
-				if cat.Len() != live {
-					t.Fatalf("Len %d, want %d", cat.Len(), live)
-				}
+				slow.compare(t, cat, pruned)
 			},
 		})
-		again := NewCatalogue()
-		cat.Range(func(id string, versions []Version) bool {
-			for _, v := range versions {
-				again.Put(v.Number, id, v.Item)
-			}
-			return true
-		})
-		for _, id := range []string{"a", "b", "c", "d"} {
-			if diff := cmp.Diff(cat.Versions(id), again.Versions(id)); diff != "" {
-				t.Fatalf("%s put again: %s", id, diff)
+		comparePutAgain(t, cat)
+	})
+}
+
+// compare checks every item at every number that may be asked for.
+func (c slowCatalogue) compare(t *rapid.T, cat *Catalogue, pruned int64) {
+	live := 0
+	for _, id := range []string{"a", "b", "c", "d"} {
+		for n := pruned; n <= 61; n++ {
+			if got, want := cat.At(id, n), c.at(id, n); got != want {
+				t.Fatalf("%s at %d: got %v, want %v (pruned %d)", id, n, got, want, pruned)
 			}
 		}
+		got := cat.Get(id)
+		if want := c.at(id, 61); got != want {
+			t.Fatalf("%s: got %v, want %v", id, got, want)
+		}
+		if got != nil {
+			live++
+		}
+		old := 0
+		for _, v := range cat.Versions(id) {
+			if v.Number <= pruned {
+				old++
+			}
+		}
+		if old > 1 {
+			t.Fatalf("%s: %d versions at or below %d", id, old, pruned)
+		}
+	}
+	if cat.Len() != live {
+		t.Fatalf("Len %d, want %d", cat.Len(), live)
+	}
+}
+
+// comparePutAgain checks that what Range tells makes an equal catalogue.
+func comparePutAgain(t *rapid.T, cat *Catalogue) {
+	again := NewCatalogue()
+	cat.Range(func(id string, versions []Version) bool {
+		for _, v := range versions {
+			again.Put(v.Number, id, v.Item)
+		}
+		return true
 	})
+	for _, id := range []string{"a", "b", "c", "d"} {
+		if diff := cmp.Diff(cat.Versions(id), again.Versions(id)); diff != "" {
+			t.Fatalf("%s put again: %s", id, diff)
+		}
+	}
 }
 
 func TestCatalogueRangeStops(t *testing.T) {

@@ -14,7 +14,6 @@ import (
 // orders.
 type exact struct {
 	halfLife float64
-	now      int64
 	counts   map[string]float64
 	pairs    map[[2]string]float64
 	at       int64 // time that the sums stand for

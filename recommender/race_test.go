@@ -24,27 +24,7 @@ func TestAllAtOnce(t *testing.T) {
 	stop := make(chan struct{})
 	var readers, writers sync.WaitGroup
 	for k := range 3 {
-		readers.Go(func() {
-			var a Answer
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				own := fmt.Sprint("i", n%60)
-				req := Request{
-					Placement: r.Placements()[n%5], Items: []string{own}, Limit: 12, Now: start + int64(n),
-					Customer: Customer{Key: fmt.Sprint("user:w", n%20)},
-					Filter:   func(it *streams.Item) bool { return it.ID != "i7" },
-				}
-				if err := r.Recommend(&req, &a); err != nil {
-					t.Error(err)
-					return
-				}
-				checkAnswer(t, k, own, a)
-			}
-		})
+		readers.Go(func() { askUntil(t, r, k, stop) })
 	}
 	for p := range int32(2) {
 		writers.Go(func() {
@@ -83,6 +63,29 @@ func TestAllAtOnce(t *testing.T) {
 	writers.Wait()
 	close(stop)
 	readers.Wait()
+}
+
+// askUntil asks and checks the answers until stop is closed.
+func askUntil(t *testing.T, r *Recommender, reader int, stop <-chan struct{}) {
+	var a Answer
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		own := fmt.Sprint("i", n%60)
+		req := Request{
+			Placement: r.Placements()[n%5], Items: []string{own}, Limit: 12, Now: start + int64(n),
+			Customer: Customer{Key: fmt.Sprint("user:w", n%20)},
+			Filter:   func(it *streams.Item) bool { return it.ID != "i7" },
+		}
+		if err := r.Recommend(&req, &a); err != nil {
+			t.Error(err)
+			return
+		}
+		checkAnswer(t, reader, own, a)
+	}
 }
 
 func checkAnswer(t *testing.T, reader int, own string, a Answer) {

@@ -216,3 +216,27 @@ func (r *Recommender) Position(partition int32) int64 {
 	defer r.learning.Unlock()
 	return r.models.Load().positions[partition]
 }
+
+// Stats are figures for metrics.
+type Stats struct {
+	Items               int    // ids known, of the catalogue and of events
+	Refused             uint64 // ids in events for which there was no room (Config.MaxItems)
+	Sessions, Customers int    // places in use of the bounded tables
+	CheckpointBytes     int64  // size of the last checkpoint saved, 0 before
+}
+
+// Stats returns figures for metrics.
+func (r *Recommender) Stats() Stats {
+	r.learning.Lock()
+	defer r.learning.Unlock()
+	m := r.models.Load()
+	m.sessions.mu.Lock()
+	defer m.sessions.mu.Unlock()
+	return Stats{
+		Items:           m.ids.len(),
+		Refused:         m.refused,
+		Sessions:        m.sessions.table.used,
+		Customers:       m.customers.used,
+		CheckpointBytes: r.saved.Load(),
+	}
+}
