@@ -171,7 +171,7 @@ func (p *pairs) decodeRow(d *decoder) *row {
 	var list []neighbour
 	flagged := d.count(4) // twice their number, at least 8 bytes each
 	for range flagged / 2 {
-		n := neighbour{item: d.item(), sum: d.sum()}
+		n := neighbour{sum: d.sum(), item: d.item()}
 		if flagged%2 == 1 {
 			n.err = d.sum()
 		}

@@ -78,8 +78,7 @@ func (r *row) encode(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(2*n+flag))
 	for k := range n {
 		v := r.slots[k].Load()
-		b = le.AppendUint32(b, uint32(v>>32)-1)
-		b = le.AppendUint32(b, uint32(v))
+		b = le.AppendUint64(b, v-1<<32) // the sum, then the neighbour
 		if r.errs != nil {
 			b = le.AppendUint32(b, r.errs[k].Load())
 		}

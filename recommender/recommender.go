@@ -130,7 +130,7 @@ type Customer struct {
 	Session   []string // items of the session in progress, oldest first
 	Cart      []string
 	Purchased []string // newest last
-	Known     bool
+	Known     bool     // more than anonymous
 }
 
 // Request asks for one list.
@@ -141,9 +141,9 @@ type Request struct {
 	// Items is the context: the product on the page, the cart, or the session so
 	// far, oldest first. They are never recommended.
 	Items   []string
-	Limit   int // at most 1,000; 0 is 10
-	Offset  int // items to skip; at most 10,000
-	Seed    string
+	Limit   int    // at most 1,000; 0 is 10
+	Offset  int    // items to skip; at most 10,000
+	Seed    string // names the list that Offset continues; a ranking without chance needs none
 	Exclude []string
 	Filter  func(*streams.Item) bool // as Placement.Filter; both must hold
 	Channel string                   // leaves out items whose channels do not name it
