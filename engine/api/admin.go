@@ -1,6 +1,9 @@
 package api
 
 import (
+	"net/http/pprof"
+	"strings"
+
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fasthttp/fasthttpadaptor"
@@ -14,6 +17,7 @@ func (s *Server) adminHandler() fasthttp.RequestHandler {
 	if s.opts.Gatherer != nil {
 		metrics = fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(s.opts.Gatherer, promhttp.HandlerOpts{}))
 	}
+	index := fasthttpadaptor.NewFastHTTPHandlerFunc(pprof.Index)
 	return func(ctx *fasthttp.RequestCtx) {
 		s.requestID(ctx)
 		path := string(ctx.Path())
@@ -24,7 +28,9 @@ func (s *Server) adminHandler() fasthttp.RequestHandler {
 			s.healthz(ctx, scopeNone)
 		case path == "/readyz":
 			s.readyz(ctx, scopeNone)
-		case len(path) >= len(pprofPrefix) && path[:len(pprofPrefix)] == pprofPrefix:
+		case path == pprofPrefix: // pprofhandler has it without the slash only, where its links lead nowhere
+			index(ctx)
+		case strings.HasPrefix(path, pprofPrefix):
 			pprofhandler.PprofHandler(ctx)
 		default:
 			s.problem(ctx, fasthttp.StatusNotFound, "here are /metrics, /debug/pprof/, /healthz and /readyz")

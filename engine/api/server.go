@@ -224,7 +224,11 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	g.Go(func() error {
 		<-ctx.Done()
-		return errors.Join(s.stop(s.api), s.stop(s.admin))
+		s.stop(s.api, s.apiLn)
+		if s.adminLn != nil {
+			s.stop(s.admin, s.adminLn)
+		}
+		return nil
 	})
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("cannot serve HTTP: %w", err)
@@ -232,13 +236,17 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-func (s *Server) stop(srv *fasthttp.Server) error {
+// stop ends a server. The listener is closed here, too: Shutdown does nothing
+// to a server whose Serve has not come as far as to know its listener.
+func (s *Server) stop(srv *fasthttp.Server, ln net.Listener) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.ShutdownTimeout)
 	defer cancel()
 	if err := srv.ShutdownWithContext(ctx); err != nil {
 		s.log.Warn("requests were still in flight at shutdown", "err", err)
 	}
-	return nil
+	if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		s.log.Warn("cannot close a listener", "err", err)
+	}
 }
 
 // quietLogger passes fasthttp's complaints about connections on as debug.
