@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -12,9 +13,11 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// maxFile is the size of a rules file, and maxNesting how deep it may nest.
+// Limits of a rules file. Reading YAML takes time by the square of its marks:
+// the colons, commas and line ends.
 const (
-	maxFile    = 1 << 20
+	maxFile    = 1 << 20 // bytes
+	maxMarks   = 40_000
 	maxNesting = 100
 )
 
@@ -40,6 +43,10 @@ func parseFile(name string, src []byte, problems *Problems) (f *file, root ast.N
 	f = &file{name: name, lines: strings.Split(string(src), "\n"), problems: problems}
 	if len(src) > maxFile {
 		f.addAt(0, 0, "must be at most %d bytes, this one has %d", maxFile, len(src))
+		return f, nil
+	}
+	if len(f.lines)+bytes.Count(src, []byte(":"))+bytes.Count(src, []byte(",")) > maxMarks {
+		f.addAt(0, 0, "is too large: split it into several files")
 		return f, nil
 	}
 	if line := tooDeep(f.lines); line > 0 {
