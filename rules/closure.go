@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"slices"
+
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
@@ -55,6 +57,10 @@ func truthOf(e ast.Expr) truth {
 	case call.FunctionName() == operators.LogicalOr:
 		if x, y := truthOf(args[0]), truthOf(args[1]); x != nil && y != nil && len(args) == 2 {
 			return func(s *scope) bool { return x(s) || y(s) }
+		}
+	case call.FunctionName() == operators.In:
+		if x := wordOf(args[0]); x != nil && itemField(args[1]) == "category" {
+			return func(s *scope) bool { return slices.Contains(s.item().category(), x(s)) }
 		}
 	case len(args) == 2:
 		if x, y := numberOf(args[0]), numberOf(args[1]); x != nil && y != nil {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -185,9 +186,13 @@ func CompileFilter(expr string) (func(*streams.Item) bool, error) {
 
 // filter is the condition as a func over items.
 func (c *condition) filter() func(*streams.Item) bool {
+	scopes := sync.Pool{New: func() any { return &scope{event: &zeroEvent, itemOf: &zeroEvent} }}
 	return func(item *streams.Item) bool {
-		s := scope{event: &zeroEvent, itemOf: &zeroEvent, line: itemView{item: item, line: &zeroLine}}
-		ok, _ := c.eval(&s)
+		s := scopes.Get().(*scope)
+		s.line = itemView{item: item, line: &zeroLine}
+		ok, _ := c.eval(s)
+		s.line.item = nil
+		scopes.Put(s)
 		return ok
 	}
 }

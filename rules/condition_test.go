@@ -27,7 +27,7 @@ func TestClosures(t *testing.T) {
 		"item.available", "!item.available", "item.available && item.price > 9.99", "item.price >= 10 || item.stock == 3",
 		"item.price < item.old_price", "item.brand == 'Acme'", "item.name != ''", "item.stock <= 0 && item.id != 'b'",
 		"item.group_id == 'g' && !(item.price == 10.0)", "true", "item.url == item.image_url", "10 < item.price",
-		"item.price != 10.0 && item.old_price == 0.0",
+		"'Shoes' in item.category && item.price > 3", "item.brand in item.category", "item.price != 10.0 && item.old_price == 0.0",
 	} {
 		c, errs := compile(src, siteFilter, true)
 		if len(errs) > 0 {

@@ -193,8 +193,7 @@ func (s *Set) startDate(t *Turn, trig *Trigger, due int64) {
 	if _, running := findRun(t.Profile, trig.Name, ""); running || trig.wait(t.Profile, t.Now) {
 		return
 	}
-	run := &profiles.Run{StartedBy: strconv.Itoa(o.year)}
-	t.name(trig, run)
+	run := t.newRun(trig, strconv.Itoa(o.year))
 	if !t.holds(trig, trig.while, &zeroEvent, run) {
 		t.skip(trig, trig.nextSend(0), ReasonCondition)
 		return

@@ -105,8 +105,8 @@ func (s *Set) tryStart(t *Turn, trig *Trigger) {
 	if len(t.Profile.Runs) >= maxRuns || trig.wait(t.Profile, t.Now) || !t.holds(trig, trig.start.cond, e, nil) {
 		return
 	}
-	run := &profiles.Run{Key: key, StartedBy: e.MessageID, Event: e.Raw, EventAt: e.At, EventLoggedAt: e.LoggedAt}
-	t.name(trig, run)
+	run := t.newRun(trig, e.MessageID)
+	run.Key, run.Event, run.EventAt, run.EventLoggedAt = key, e.Raw, e.At, e.LoggedAt
 	switch {
 	case !t.holds(trig, trig.while, e, run): // it begins no run
 	case late:
@@ -125,17 +125,24 @@ func (t *Trigger) wait(p *profiles.Profile, now int64) bool {
 	return t.reentry == never || now < state.LastMessageAt+t.reentry
 }
 
-// name says whose run it is.
-func (t *Turn) name(trig *Trigger, run *profiles.Run) {
-	run.Trigger, run.Profile, run.StartedAt = trig.Name, t.Profile.Id, t.Now
+// newRun makes a run of the turn's customer, which may or may not begin.
+func (t *Turn) newRun(trig *Trigger, startedBy string) *profiles.Run {
+	if t.spare == nil {
+		t.spare = &profiles.Run{}
+	}
+	run := t.spare
+	run.Trigger, run.Profile, run.StartedAt, run.StartedBy = trig.Name, t.Profile.Id, t.Now, startedBy
+	run.Key, run.Event, run.EventAt, run.EventLoggedAt = "", nil, 0, 0
+	return run
 }
 
-// begin adds a run that t.name has named and takes its first steps. at is when
+// begin adds a run of newRun and takes its first steps. at is when
 // it was due to start.
 func (t *Turn) begin(trig *Trigger, run *profiles.Run, at int64, e *streams.Event) {
 	p := t.Profile
 	i, _ := findRun(p, run.Trigger, run.Key)
 	p.Runs = slices.Insert(p.Runs, i, run)
+	t.spare = nil
 	if !trig.isDate() {
 		state(p, trig.Name).LastStartAt = t.Now
 	}

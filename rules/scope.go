@@ -26,9 +26,9 @@ type scope struct {
 	// itemOf is the event that line was built for.
 	itemOf *streams.Event
 
-	runEvent   streams.Event // decoded from runOf.Event
-	runEventAt *streams.Event
-	runOf      *profiles.Run
+	decoded  *streams.Event // room for a run's event
+	runEvent *streams.Event // that of runOf; nil: not decoded yet
+	runOf    *profiles.Run
 
 	objects  [6]object // handed out by ResolveName
 	views    [3]eventView
@@ -155,24 +155,25 @@ func findOrder(p *profiles.Profile, id string) *profiles.Order {
 
 // eventOf is the run's last start event, decoded once.
 func (s *scope) eventOf(run *profiles.Run) *streams.Event {
-	if s.runOf == run && s.runEventAt != nil {
-		return s.runEventAt
+	if s.runOf == run && s.runEvent != nil {
+		return s.runEvent
 	}
-	s.runEvent = streams.Event{}
-	if len(run.Event) > 0 && s.env != nil && s.env.Decode != nil {
-		if err := s.env.Decode(run, &s.runEvent); err != nil {
-			s.runEvent = streams.Event{}
-		}
+	if s.decoded == nil {
+		s.decoded = &streams.Event{}
 	}
-	s.runEvent.At, s.runEvent.LoggedAt = run.EventAt, run.EventLoggedAt
-	s.runOf, s.runEventAt = run, &s.runEvent
+	e := s.decoded
+	if len(run.Event) == 0 || s.env == nil || s.env.Decode == nil || s.env.Decode(run, e) != nil {
+		*e = streams.Event{}
+	}
+	e.At, e.LoggedAt = run.EventAt, run.EventLoggedAt
+	s.setEventOf(run, e)
 	s.itemOf, s.views = nil, [3]eventView{}
-	return s.runEventAt
+	return e
 }
 
 // setEventOf says that event is the run's last start event.
 func (s *scope) setEventOf(run *profiles.Run, event *streams.Event) {
-	s.runOf, s.runEventAt = run, event
+	s.runOf, s.runEvent = run, event
 }
 
 // eventView is an event with its JSON objects, each decoded at most once.

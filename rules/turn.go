@@ -43,6 +43,7 @@ type Turn struct {
 	set    *Set
 	scope  scope
 	runs   []*profiles.Run // of the customer, while they are gone through
+	spare  *profiles.Run   // a run that did not begin
 	parser fastjson.Parser
 }
 
@@ -61,13 +62,12 @@ func (t *Turn) Reset() {
 	t.Failures = t.Failures[:0]
 	t.Profile, t.Event = nil, nil
 	clear(t.runs)
-	t.scope = scope{}
 }
 
 // prepare makes the scope ready for the turn's customer.
 func (t *Turn) prepare(s *Set) {
 	t.set = s
-	t.scope = scope{now: t.Now, profile: t.Profile, env: t.Env}
+	t.scope = scope{now: t.Now, profile: t.Profile, env: t.Env, decoded: t.scope.decoded}
 }
 
 // Send is a message that was decided and what it wants recommended.
