@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/rapport-engine/rapport/engine"
 	"github.com/rapport-engine/rapport/engine/profiles"
 	"github.com/rapport-engine/rapport/recommender"
 	"github.com/rapport-engine/rapport/rules"
@@ -12,10 +13,10 @@ import (
 
 var (
 	// ErrNotFound is returned by an Engine when nothing is known under an id.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound = engine.ErrNotFound
 	// ErrUnavailable is returned when the broker or the store is away; nothing
 	// was stored, or nobody knows. It is answered as 503.
-	ErrUnavailable = errors.New("unavailable")
+	ErrUnavailable = engine.ErrUnavailable
 	// ErrOverloaded is returned when more is asked for than can be done. It is
 	// answered as 429.
 	ErrOverloaded = errors.New("overloaded")
@@ -43,6 +44,8 @@ type Engine interface {
 	// restored, with a document that says what is missing.
 	Ready() (ok bool, detail any)
 }
+
+var _ Engine = (*engine.Engine)(nil)
 
 // Ingester writes to the log.
 type Ingester interface {
@@ -77,12 +80,8 @@ type Customers interface {
 	Messages(q MessageQuery) (list []streams.Message, next string)
 }
 
-// MessageQuery selects messages. Empty fields select all.
-type MessageQuery struct {
-	Profile, Trigger string
-	Limit            int    // 1 to 1,000
-	After            string // the cursor of an earlier page
-}
+// MessageQuery selects messages; the zero value of a field selects all.
+type MessageQuery = engine.MessageQuery
 
 // CatalogueStore holds the items.
 type CatalogueStore interface {
