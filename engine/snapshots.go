@@ -7,7 +7,6 @@ import (
 
 	"github.com/goccy/go-json"
 
-	"github.com/rapport-engine/rapport/engine/profiles"
 	"github.com/rapport-engine/rapport/engine/snapshot"
 )
 
@@ -32,7 +31,7 @@ func (w *worker) capture() (capture, error) {
 	}
 	return capture{
 		meta:     snapshot.Meta{Offset: w.state.Offset, LeaderEpoch: -1, Fold: foldVersion, State: encoded},
-		dirty:    blobsOf(w.store.TakeDirty()),
+		dirty:    w.store.TakeDirty(),
 		produced: w.outbox.produced,
 	}, nil
 }
@@ -87,19 +86,7 @@ func (s *saver) awaitEffects(ctx context.Context, n int64) error {
 func (w *worker) putBack(dirty []snapshot.Blob) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	back := make([]profiles.Blob, len(dirty))
-	for i, b := range dirty {
-		back[i] = profiles.Blob(b)
-	}
-	w.store.PutBack(back)
-}
-
-func blobsOf(dirty []profiles.Blob) []snapshot.Blob {
-	blobs := make([]snapshot.Blob, len(dirty))
-	for i, b := range dirty {
-		blobs[i] = snapshot.Blob(b)
-	}
-	return blobs
+	w.store.PutBack(dirty)
 }
 
 // restore loads the partition's latest snapshot and takes it over from any

@@ -123,7 +123,7 @@ func (l *list) whole() traits.Lister {
 	for i := range vals {
 		vals[i] = object{l.t, l.at(i)}
 	}
-	return types.NewRefValList(types.DefaultTypeAdapter, vals).(traits.Lister)
+	return types.NewRefValList(types.DefaultTypeAdapter, vals)
 }
 
 // The methods of traits.Lister.

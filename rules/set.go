@@ -186,7 +186,7 @@ func newSet(d *definitions) *Set {
 	}
 	// A name's list holds the triggers of any event, too, in order of rank.
 	for _, name := range slices.Sorted(maps.Keys(s.starts)) {
-		list := append(s.starts[name], s.all...)
+		list := slices.Concat(s.starts[name], s.all)
 		slices.SortFunc(list, func(a, b *Trigger) int { return cmp.Compare(a.rank, b.rank) })
 		s.starts[name] = slices.Compact(list)
 	}

@@ -79,14 +79,6 @@ func (o *object) string(name, value string) {
 	o.b = appendText(o.b, value)
 }
 
-// raw appends a member whose value is JSON already, unless it is empty.
-func (o *object) raw(name string, value []byte) {
-	if len(value) > 0 {
-		o.name(name)
-		o.b = append(o.b, value...)
-	}
-}
-
 func (o *object) number(name string, f float64) {
 	o.name(name)
 	o.b = strconv.AppendFloat(o.b, f, 'f', -1, 64)

@@ -222,6 +222,3 @@ func parse(id string) streams.Identifier {
 	}
 	return streams.Identifier{Type: typ, Value: value}
 }
-
-// stronger reports whether identifier a ("type:value") is stronger than b.
-func stronger(a, b string) bool { return parse(a).Stronger(parse(b)) }

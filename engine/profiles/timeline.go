@@ -140,7 +140,8 @@ func (p *Profile) remember(e *streams.Event) {
 	if _, err := entry.MarshalToSizedBufferVT(b[len(b)-n:]); err != nil {
 		panic("BUG: cannot encode a timeline entry: " + err.Error())
 	}
-	p.Timeline = append(b, keep...)
+	b = append(b, keep...)
+	p.Timeline = b
 }
 
 // insertEntry puts a late event where it belongs.

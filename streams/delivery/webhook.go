@@ -44,7 +44,7 @@ const maxAnswer = 64 << 10
 func NewWebhook(c WebhookConfig) (*Webhook, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil, fmt.Errorf("cannot use webhook url %q: must be http://... or https://...", c.URL)
+		return nil, fmt.Errorf("cannot use webhook url %q: must begin with http:// or https://", c.URL)
 	}
 	w := &Webhook{name: c.Name, url: c.URL, now: c.Now}
 	if w.name == "" {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -79,8 +80,10 @@ func TestWebhookAnswers(t *testing.T) {
 			var calls atomic.Int32
 			sink := receive(t, 0, func(w http.ResponseWriter, _ *http.Request) {
 				i := int(calls.Add(1)) - 1
-				var status int
-				fmt.Sscan(statuses[min(i, len(statuses)-1)], &status)
+				status, err := strconv.Atoi(statuses[min(i, len(statuses)-1)])
+				if err != nil {
+					t.Error(err)
+				}
 				w.Header().Set("Location", "/elsewhere")
 				w.Header().Set("Retry-After", c.after)
 				w.WriteHeader(status)
