@@ -17,19 +17,24 @@ type running struct {
 	err    error // of Run; valid once done is closed
 }
 
-// startEngine runs an engine until stop. ctx bounds its life, too.
+// startEngine makes an engine and runs it until stop.
 func startEngine(ctx context.Context, cfg engine.Config, opts engine.Options) (*running, error) {
 	e, err := engine.New(cfg, opts)
 	if err != nil {
 		return nil, err
 	}
+	return run(ctx, e), nil
+}
+
+// run runs an engine until stop or the end of ctx.
+func run(ctx context.Context, e *engine.Engine) *running {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &running{Engine: e, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		r.err = e.Run(ctx)
 	}()
-	return r, nil
+	return r
 }
 
 // ready waits until every partition is restored.
