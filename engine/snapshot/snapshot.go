@@ -64,7 +64,7 @@ type Store interface {
 	// next, writing blobs, whole or not at all. next has prev's Epoch and a
 	// greater Number. The error is ErrFenced or ErrDiverged where prev is not
 	// what the store holds; after any error but these the save may or may not
-	// have happened, and may be repeated.
+	// have happened, and may be repeated with the same next and blobs.
 	Save(ctx context.Context, partition int32, prev, next Meta, blobs []Blob) error
 	// Get reads one blob, by any process, with the Meta (without State) of the
 	// snapshot that it belongs to, or ErrNotFound.
