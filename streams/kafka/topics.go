@@ -14,6 +14,9 @@ import (
 // minRetention is what a topic that is not ours must keep without a warning.
 const minRetention = 7 * 24 * time.Hour
 
+// settleTimeout is how long all brokers may take to know of a new topic.
+const settleTimeout = 15 * time.Second
+
 // topicSpec is how a topic is made and what it is checked for.
 type topicSpec struct {
 	name       string
@@ -92,7 +95,7 @@ func (s *topicSpec) create(ctx context.Context, admin *kadm.Client, cfg *Config)
 
 func (s *topicSpec) check(ctx context.Context, admin *kadm.Client, cfg *Config) ([]string, error) {
 	name := cfg.topic(s.name)
-	info, err := describe(ctx, admin, name)
+	info, err := describeNew(ctx, admin, name)
 	if err != nil {
 		return nil, err
 	}
@@ -160,10 +163,34 @@ func Describe(ctx context.Context, cfg Config, topic string) (TopicInfo, error) 
 	return describe(ctx, admin, cfg.topic(topic))
 }
 
+// describeNew waits for the broker to know of a topic that was just made.
+func describeNew(ctx context.Context, admin *kadm.Client, name string) (TopicInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		info, err := describe(ctx, admin, name)
+		if err == nil || !kerr.IsRetriable(err) {
+			return info, err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return info, err
+		}
+	}
+}
+
 func describe(ctx context.Context, admin *kadm.Client, name string) (TopicInfo, error) {
 	details, err := admin.ListTopics(ctx, name)
 	if err == nil {
 		err = details[name].Err
+	}
+	for _, p := range details[name].Partitions { // without a leader yet
+		if err == nil {
+			err = p.Err
+		}
 	}
 	if err != nil {
 		return TopicInfo{}, fmt.Errorf("cannot describe topic %q: %w", name, reached(err))
@@ -236,4 +263,17 @@ func reached(err error) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err
+}
+
+// Ping returns ErrUnavailable unless a broker answers.
+func Ping(ctx context.Context, cfg Config) error {
+	client, err := cfg.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := client.Ping(ctx); err != nil {
+		return fmt.Errorf("cannot reach kafka at %v: %w: %w", cfg.Brokers, ErrUnavailable, err)
+	}
+	return nil
 }
