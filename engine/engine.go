@@ -204,9 +204,14 @@ func (e *Engine) openBroker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.broker, e.client.Brokers, e.client.Embedded = broker, broker.Addrs(), true
+	e.broker, e.client.Brokers, e.client.Embedded, e.client.Full = broker, broker.Addrs(), true, broker.Full
+	e.client.ProduceTimeout = embeddedPatience
 	return nil
 }
+
+// embeddedPatience bounds a produce to the embedded broker, which shares the
+// process's cores: slow is not away.
+const embeddedPatience = 30 * time.Second
 
 func (e *Engine) openStore(ctx context.Context) (err error) {
 	e.store, err = pebble.Open(filepath.Join(e.cfg.Data, "snapshots"), pebble.Options{Memory: e.opts.Volatile, Logger: e.opts.Logger})
