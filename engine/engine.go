@@ -87,7 +87,7 @@ func New(cfg Config, opts Options) (*Engine, error) {
 		}
 	}
 	e := &Engine{
-		cfg: cfg, opts: opts, settings: newSettings(&cfg), log: opts.Logger,
+		cfg: cfg, opts: opts, settings: newSettings(&cfg, set), log: opts.Logger,
 		decoder:   streams.Decoder{Region: cfg.Region},
 		catalogue: recommender.NewCatalogue(),
 		messages:  newRecent(recentKept, func(m *streams.Message) string { return m.ID }),
@@ -107,7 +107,7 @@ func New(cfg Config, opts Options) (*Engine, error) {
 	return e, nil
 }
 
-func newSettings(cfg *Config) settings {
+func newSettings(cfg *Config, set *rules.Set) settings {
 	s := settings{
 		Partitions: int32(cfg.Partitions), Timezone: cfg.Timezone,
 		Profile:  profiles.DefaultSettings(),
@@ -115,10 +115,20 @@ func newSettings(cfg *Config) settings {
 	}
 	s.Profile.Currency, s.Profile.Rates = cfg.Currency, cfg.Rates
 	s.Profile.CartTTL = cfg.CartTTL
+	s.Profile.Counted = counted(set)
 	for _, id := range cfg.Identity.Blocked {
 		s.Identity.Blocked[id] = true
 	}
 	return s
+}
+
+// counted are the event names that the rules count.
+func counted(set *rules.Set) map[string]bool {
+	names := map[string]bool{}
+	for _, name := range set.CountedEvents() {
+		names[name] = true
+	}
+	return names
 }
 
 // Run opens the broker, the store and the partitions, and folds until ctx ends.

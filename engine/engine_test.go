@@ -254,3 +254,19 @@ func TestConditionsReadTheCatalogueOfTheLog(t *testing.T) {
 		}
 	}
 }
+
+func TestFeedbackThatNamesOnlyTheMessageFindsItsCustomer(t *testing.T) {
+	r := start(t, testConfig(t.TempDir()), engine.Options{Quiet: true})
+	r.history(at(1, "13:00"), track(at(1, "10:05"), "a", "Product Added", map[string]any{"product_id": "p1"}))
+	id := r.profile("anonymous:a").Messages[0].Id
+	for i, message := range []string{id, "unknown.1.0000000000000000"} {
+		r.history(at(1, "14:00"), call{at(1, "13:30"), map[string]any{"type": "track", "event": "Message Opened", "messageId": fmt.Sprint("o", i),
+			"properties": map[string]any{"message_id": message}}})
+	}
+	if m := r.profile("anonymous:a").Messages[0]; m.Status != "opened" {
+		t.Errorf("status = %q", m.Status)
+	}
+	if n := r.Stats().Issues["unknown_message"]; n != 1 {
+		t.Errorf("unknown messages = %d", n)
+	}
+}

@@ -10,9 +10,14 @@ import (
 	"github.com/rapport-engine/rapport/streams"
 )
 
+// messagePrefix begins the identifier that stands for whoever got a message:
+// feedback may name the message alone.
+const messagePrefix = streams.MessageType + ":"
+
 // route finds the profile that an event belongs to: that of its strongest
 // identifier, or the one that identifier points to. Where that is another
-// partition's, the event is forwarded there and route returns nil.
+// partition's, the event is forwarded there and route returns nil, as it does
+// for feedback on a message that is not known.
 func (w *worker) route(rec *streams.Record, e *streams.Event) *profiles.Profile {
 	id, passed := w.target(rec, e)
 	for {
@@ -22,6 +27,10 @@ func (w *worker) route(rec *streams.Record, e *streams.Event) *profiles.Profile 
 		}
 		p := w.open(id)
 		if p.AliasOf == "" {
+			if strings.HasPrefix(id, messagePrefix) {
+				w.counts.Issues["unknown_message"]++
+				return nil
+			}
 			return p
 		}
 		if contains(passed, p.AliasOf) {
@@ -95,6 +104,12 @@ func (w *worker) sendLink(l streams.Link) {
 	w.counts.Links++
 	kind := []streams.Header{{Key: streams.HeaderKind, Value: []byte(streams.KindLink)}}
 	w.outbox.event(w.partitionOf(l.From), l.From, value, kind)
+}
+
+// linkMessage lets feedback that names nothing but the message find its
+// customer.
+func (w *worker) linkMessage(m *streams.Message) {
+	w.sendLink(streams.Link{From: messagePrefix + m.ID, To: m.Profile, At: m.At.UnixMilli()})
 }
 
 // onLink makes an identifier at home here the alias of a stronger one.

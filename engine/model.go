@@ -67,6 +67,10 @@ func (e *Engine) restoreModel(ctx context.Context) error {
 	if err == nil {
 		err = e.model.Load(bytes.NewReader(data))
 	}
+	if errors.Is(err, recommender.ErrBadCheckpoint) {
+		e.log.Warn("the recommender learns anew from what the log still has", "error", err)
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("cannot restore the model: %w", err)
 	}

@@ -45,7 +45,7 @@ func (w *worker) step(rec *streams.Record) {
 func (w *worker) apply(rec *streams.Record, e *streams.Event) {
 	p := w.route(rec, e)
 	if p == nil {
-		return // forwarded
+		return // forwarded, or nobody's
 	}
 	outcome := w.cfg.Profile.Apply(p, e, w.state.Now, w.item)
 	w.counts.applied(e, &outcome)
@@ -110,9 +110,6 @@ func (w *worker) item(id string) *streams.Item { return w.catalogue.At(id, w.sta
 
 // open returns the profile that id names, new or old, decoded.
 func (w *worker) open(id string) *profiles.Profile {
-	p, created := w.store.Open(id)
-	if created {
-		w.counts.Profiles++
-	}
+	p, _ := w.store.Open(id)
 	return p
 }

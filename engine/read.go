@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -101,14 +102,14 @@ func (e *Engine) Recommend(ctx context.Context, id streams.Identifier, reqs []*r
 	for _, req := range reqs {
 		req.Now = now
 		if known {
-			fillCustomer(&req.Customer, p, now)
+			fillCustomer(&req.Customer, p, now, e.settings.Profile.CartTTL)
 		}
 	}
 	return e.model.RecommendMany(reqs, dedupe, answers)
 }
 
 // fillCustomer tells the recommender what it needs to know of a profile.
-func fillCustomer(c *recommender.Customer, p *profiles.Profile, now int64) {
+func fillCustomer(c *recommender.Customer, p *profiles.Profile, now int64, cartTTL time.Duration) {
 	c.Known = p.Known()
 	for _, v := range p.Viewed {
 		c.Recent = append(c.Recent, recommender.Seen{ID: v.Id, At: v.At})
@@ -116,13 +117,11 @@ func fillCustomer(c *recommender.Customer, p *profiles.Profile, now int64) {
 	if s := p.Session; s != nil && now-s.LastAt < sessionGap.Milliseconds() {
 		c.Session = append(c.Session, s.Viewed...)
 	}
-	if p.Cart != nil {
-		for _, line := range p.Cart.Lines {
-			c.Cart = append(c.Cart, line.Id)
-		}
+	for _, line := range p.LiveCart(now, cartTTL) {
+		c.Cart = append(c.Cart, line.Id)
 	}
 	if p.Orders != nil {
-		for _, o := range p.Orders.Recent {
+		for _, o := range slices.Backward(p.Orders.Recent) { // newest last
 			for _, line := range o.Products {
 				c.Purchased = append(c.Purchased, line.Id)
 			}
@@ -139,7 +138,7 @@ func (e *Engine) recommendFor(p *profiles.Profile, now int64, send *rules.Send) 
 		Placement: send.Recommend.Placement, Items: send.Recommend.Items,
 		Limit: send.Recommend.Limit, Now: now, Channel: send.Message.Channel, ID: "rec_" + send.Message.ID,
 	}
-	fillCustomer(&req.Customer, p, now)
+	fillCustomer(&req.Customer, p, now, e.settings.Profile.CartTTL)
 	var answer recommender.Answer
 	if err := e.model.Recommend(&req, &answer); err != nil {
 		e.log.Warn("cannot recommend for a message", "message", send.Message.ID, "error", err)

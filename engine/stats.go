@@ -46,6 +46,7 @@ func (c *Counts) applied(e *streams.Event, o *profiles.Outcome) {
 		return
 	}
 	c.Applied++
+	c.Profiles += count(o.NewProfile)
 	bump(c.Events, e.Name)
 	bump(c.Channels, e.Channel)
 	c.Sessions += count(o.NewSession)

@@ -107,6 +107,7 @@ func (w *worker) emit(t *rules.Turn) {
 		}
 		w.counts.message(send.Message.Trigger)
 		w.outbox.message(&send.Message)
+		w.linkMessage(&send.Message)
 	}
 	w.rules.TurnTimers(t, w.timers.Push)
 }
@@ -145,6 +146,9 @@ func (w *worker) setRules(set *rules.Set) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.rules = set
+	cfg := *w.cfg
+	cfg.Profile.Counted = counted(set)
+	w.cfg = &cfg
 	w.setTimers()
 }
 

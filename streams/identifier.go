@@ -26,6 +26,8 @@ func rank(typ string) int {
 		return 3
 	case "anonymous":
 		return 5
+	case MessageType:
+		return 6 // never anybody's profile
 	}
 	return 4
 }
