@@ -92,3 +92,18 @@ func BenchmarkTimers(b *testing.B) {
 		t.Push(Timer{Due: int64(i), Profile: ids[i%len(ids)], Trigger: "viewed_item"})
 	}
 }
+
+// BenchmarkBirthday evaluates a web page view of a customer with a birthday.
+func BenchmarkBirthday(b *testing.B) {
+	s := BuiltIn()
+	p := &profiles.Profile{Id: "user:1", Timezone: "Europe/Kyiv", Traits: []byte(`{"name":"Olena","email":"olena@example.com","birthday":"1990-05-17"}`)}
+	e := &streams.Event{Kind: streams.Page, Name: "page", MessageID: "m", At: 1, LoggedAt: 1, Timezone: "Europe/Kyiv"}
+	t := &Turn{Env: &Env{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		t.Now, t.Profile, t.Event = 1_780_000_000_000, p, e
+		s.OnEvent(t)
+		s.TurnTimers(t, func(Timer) {})
+		t.Reset()
+	}
+}

@@ -63,7 +63,7 @@ func (d calendarDate) in(year int) time.Time {
 
 // dateOf is the customer's date for a trigger.
 func dateOf(t *Trigger, p *profiles.Profile) (calendarDate, bool) {
-	if len(p.Traits) == 0 || !bytes.Contains(p.Traits, []byte(t.start.trait)) {
+	if len(p.Traits) == 0 || !bytes.Contains(p.Traits, t.start.quoted) {
 		return calendarDate{}, false
 	}
 	return parseDate(fastjson.GetString(p.Traits, t.start.trait))
@@ -92,18 +92,21 @@ func (s *Set) nextOccasion(t *Trigger, p *profiles.Profile, after int64, env *En
 	if !ok {
 		return occasion{}, false
 	}
-	loc := s.zoneOf(p, env)
-	state := stateOf(p, t.Name)
-	for _, o := range t.occasions(d, after, loc) {
-		if blocked(state, o.day) {
+	loc, state := s.zoneOf(p, env), stateOf(p, t.Name)
+	first, last := t.years(d, after)
+	for year := first; year <= last; year++ {
+		o := t.occasion(d, year)
+		late := state != nil && state.LastStartAt > o.roughly(t)-2*day && o.day > after-2*day
+		if o.roughly(t) < after-2*day && !late || blocked(state, o.day) {
 			continue
 		}
-		if state != nil && state.LastStartAt > o.due {
-			late, ok := t.lateStart(o, state.LastStartAt, loc)
+		o.due = o.moment(t, loc)
+		if late && state.LastStartAt > o.due {
+			due, ok := t.lateStart(o, state.LastStartAt, loc)
 			if !ok {
 				continue
 			}
-			o.due = late
+			o.due = due
 		}
 		if o.due > after {
 			return o, true
@@ -117,21 +120,29 @@ func blocked(state *profiles.TriggerState, day int64) bool {
 	return state != nil && state.LastDateAt != 0 && day-state.LastDateAt < dateGap
 }
 
-// occasions are the occasions around a time, in order.
-func (t *Trigger) occasions(d calendarDate, around int64, loc *time.Location) []occasion {
-	first, last := time.UnixMilli(around).UTC().Year()-1, time.UnixMilli(around).UTC().Year()+2
+// years are those of the occasions around a time; first > last for none.
+func (t *Trigger) years(d calendarDate, around int64) (first, last int) {
 	if t.start.once {
 		if d.year == 0 {
-			return nil
+			return 1, 0
 		}
-		first, last = d.year, d.year
+		return d.year, d.year
 	}
-	out := make([]occasion, 0, 4)
-	for year := max(first, d.year); year <= last; year++ {
-		at := d.in(year)
-		out = append(out, occasion{year, at.UnixMilli(), localTime(at.AddDate(0, 0, t.start.offset), t.start.at, loc)})
-	}
-	return out
+	year := time.UnixMilli(around).UTC().Year()
+	return max(year-1, d.year), year + 2
+}
+
+// occasion is the one of a year; due is not known yet.
+func (t *Trigger) occasion(d calendarDate, year int) occasion {
+	return occasion{year: year, day: d.in(year).UnixMilli()}
+}
+
+// roughly is within two days of when the occasion is due, in any zone.
+func (o occasion) roughly(t *Trigger) int64 { return o.day + int64(t.start.offset)*day }
+
+// moment is when the occasion is due in a zone.
+func (o occasion) moment(t *Trigger, loc *time.Location) int64 {
+	return localTime(time.UnixMilli(o.roughly(t)).UTC(), t.start.at, loc)
 }
 
 // lateStart is when an occasion starts whose date was set after its moment: at
@@ -162,19 +173,22 @@ func (s *Set) setDates(t *Turn) {
 		if !ok {
 			continue
 		}
-		set := bytes.Contains(t.Event.Traits, []byte(strconv.Quote(trig.start.trait)))
+		set := bytes.Contains(t.Event.Traits, trig.start.quoted)
 		s.setDate(t, trig, d, set)
 	}
 }
 
 func (s *Set) setDate(t *Turn, trig *Trigger, d calendarDate, set bool) {
-	loc := s.zoneOf(t.Profile, t.Env)
-	for _, o := range trig.occasions(d, t.Now, loc) {
-		if o.due > t.Now || blocked(stateOf(t.Profile, trig.Name), o.day) {
+	first, last := trig.years(d, t.Now)
+	for year := first; year <= last; year++ {
+		o := trig.occasion(d, year)
+		if o.day < t.Now-2*day || o.roughly(trig) > t.Now+2*day || blocked(stateOf(t.Profile, trig.Name), o.day) {
 			continue
 		}
+		loc := s.zoneOf(t.Profile, t.Env)
+		o.due = o.moment(trig, loc)
 		// Without a new date, a new zone may have moved the moment into the past.
-		if !set && t.Now-o.due > zoneShift {
+		if o.due > t.Now || !set && t.Now-o.due > zoneShift {
 			continue
 		}
 		if _, ok := trig.lateStart(o, t.Now, loc); ok {

@@ -38,8 +38,13 @@ func (s *Set) OnTimer(t *Turn, tm Timer) {
 }
 
 // Expire drops what tm stood for, reason expired: it is for the timers that the
-// first live tick after history finds due before it.
+// first live tick after history finds due before it. One that is due at that
+// tick fires as ever.
 func (s *Set) Expire(t *Turn, tm Timer) {
+	if tm.Due >= t.Now {
+		s.OnTimer(t, tm)
+		return
+	}
 	t.prepare(s)
 	trig := s.byName[tm.Trigger]
 	if trig != nil && trig.isDate() && tm.Key == dateKey {
@@ -52,7 +57,7 @@ func (s *Set) Expire(t *Turn, tm Timer) {
 	}
 	run := t.Profile.Runs[i]
 	switch {
-	case dueOf(run, t.Profile) >= t.Now:
+	case dueOf(run, t.Profile) > t.Now:
 	case trig == nil:
 		t.end(run, ReasonRemoved, max(int(run.Step), 0))
 	default:

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -153,6 +154,7 @@ func (f *file) startKey(s *start, x entry) {
 		s.key = f.texts(x, "the name of a property, such as order_id")
 	case "date":
 		s.trait, _ = f.text(x, "the name of a trait, such as birthday")
+		s.quoted, _ = json.Marshal(s.trait)
 	case "every":
 		every, _ := f.oneOf(x, "year", "once")
 		s.once = every == "once"

@@ -73,7 +73,7 @@ func TestParseDate(t *testing.T) {
 func TestOccasions(t *testing.T) {
 	s := BuiltIn()
 	trigger := func(offset, at int, once bool) *Trigger {
-		return &Trigger{Name: "d", start: start{trait: "d", offset: offset, at: at, once: once}}
+		return &Trigger{Name: "d", start: start{trait: "d", quoted: []byte(`"d"`), offset: offset, at: at, once: once}}
 	}
 	for _, c := range []struct {
 		date, zone, after, want string

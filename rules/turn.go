@@ -64,8 +64,12 @@ func (t *Turn) Reset() {
 	clear(t.runs)
 }
 
-// prepare makes the scope ready for the turn's customer.
+// prepare makes the scope ready for the turn's customer. Before a log's first
+// tick, the time is when the event was logged.
 func (t *Turn) prepare(s *Set) {
+	if t.Now == 0 && t.Event != nil {
+		t.Now = t.Event.LoggedAt
+	}
 	t.set = s
 	t.scope = scope{now: t.Now, profile: t.Profile, env: t.Env, decoded: t.scope.decoded}
 }
