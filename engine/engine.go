@@ -17,6 +17,7 @@ import (
 	"github.com/rapport-engine/rapport/engine/profiles"
 	"github.com/rapport-engine/rapport/engine/snapshot"
 	"github.com/rapport-engine/rapport/engine/snapshot/pebble"
+	"github.com/rapport-engine/rapport/engine/snapshot/redis"
 	"github.com/rapport-engine/rapport/recommender"
 	"github.com/rapport-engine/rapport/rules"
 	"github.com/rapport-engine/rapport/streams"
@@ -223,12 +224,20 @@ func (e *Engine) openBroker(ctx context.Context) error {
 // process's cores: slow is not away.
 const embeddedPatience = 30 * time.Second
 
-func (e *Engine) openStore(ctx context.Context) (err error) {
-	e.store, err = pebble.Open(filepath.Join(e.cfg.Data, "snapshots"), pebble.Options{Memory: e.opts.Volatile, Logger: e.opts.Logger})
+func (e *Engine) openStore(ctx context.Context) error {
+	store, err := e.newStore()
 	if err != nil {
 		return err
 	}
-	return e.store.CheckPartitions(ctx, e.settings.Partitions)
+	e.store = store
+	return store.CheckPartitions(ctx, e.settings.Partitions)
+}
+
+func (e *Engine) newStore() (snapshot.Store, error) {
+	if len(e.cfg.Redis.Addrs) > 0 {
+		return redis.New(redis.Options{Addrs: e.cfg.Redis.Addrs, Prefix: e.cfg.Kafka.Prefix})
+	}
+	return pebble.Open(filepath.Join(e.cfg.Data, "snapshots"), pebble.Options{Memory: e.opts.Volatile, Logger: e.opts.Logger})
 }
 
 // fold owns partitions and folds them until ctx ends or something fails.

@@ -50,12 +50,21 @@ func (p *program) serve(ctx context.Context, cfg engine.Config) error {
 		return err
 	}
 	fmt.Fprintf(p.stderr, "listening on http://%s\n", s.api.Addr())
+	reloading, cancel := context.WithCancel(ctx)
+	defer cancel()
+	reloads := make(chan struct{})
+	go func() {
+		defer close(reloads)
+		reloadRules(reloading, s.engine.Engine, cfg.Rules, log)
+	}()
 	select {
 	case <-ctx.Done():
 		log.Info("stopping")
 	case <-s.engine.done:
 	case <-s.apiDone:
 	}
+	cancel()
+	<-reloads
 	return s.stop()
 }
 
