@@ -54,7 +54,7 @@ var owners = map[string][]string{
 	"github.com/HdrHistogram/hdrhistogram-go":        {"bench", "cmd"},
 	"github.com/go-echarts/go-echarts/v2":            {"bench"},
 	"gonum.org/v1/gonum":                             {"bench"},
-	"golang.org/x/sys":                               {"streams/kafka", "engine", "cmd"},
+	"golang.org/x/sys":                               {"streams/kafka", "engine", "bench", "cmd"},
 	"golang.org/x/text":                              {"streams", "rules", "engine"},
 	"github.com/google/go-cmp":                       {"engine/snapshot"}, // its conformance suite
 	"github.com/klauspost/compress":                  {"engine", "engine/api", "streams/kafka", "bench", "cmd"},
