@@ -118,3 +118,6 @@ func (r *Retailer) End() int64 { return r.cfg.Start.Add(r.cfg.Length).UnixMilli(
 // Shopper returns an identifier "user:..." of some customer, for questions about
 // them; i may be any number >= 0.
 func (r *Retailer) Shopper(i int) string { return "user:" + r.shoppers[i%len(r.shoppers)].user }
+
+// Product returns the id of some product; i may be any number >= 0.
+func (r *Retailer) Product(i int) string { return r.products[i%len(r.products)].item.ID }

@@ -32,15 +32,15 @@ func (r *Retailer) tellSpotlight() {
 	}
 	name := func(i int) string { return r.products[i].item.Name }
 	anonymous := who{anonymous: s.device}
-	r.add(at(5, 0), anonymous, "web", call{Type: "page", Context: callContext{Page: &callPage{Path: "/outdoor/tents"}}},
+	r.add(at(9, 0), anonymous, "web", call{Type: "page", Context: callContext{Page: &callPage{Path: "/outdoor/tents"}}},
 		"opens the web site; nobody knows her yet")
-	r.add(at(5, 2), anonymous, "web", r.viewed(tents[0]), "looks at "+name(tents[0]))
-	r.add(at(5, 4), s.web(), "web", registers(s), "logs in: the browser is hers, and so are e-mail, phone and card")
-	r.add(at(5, 6), s.web(), "web", r.viewed(tents[1]), "looks at "+name(tents[1]))
-	r.add(at(9, 30), s.inApp(), "app", r.viewed(pack), "looks at "+name(pack)+" in the app")
-	r.add(at(9, 33), s.inApp(), "app", r.added(tents[1], 1), "puts "+name(tents[1])+" into the cart, and leaves")
-	r.add(at(14, 10), who{phone: s.phone}, "call_center", track("Customer Seen", nil), "calls; the agent sees her cart by her phone number")
-	r.add(at(14, 12), who{phone: s.phone}, "call_center", r.viewed(tents[2]), "asks the agent about "+name(tents[2]))
+	r.add(at(9, 2), anonymous, "web", r.viewed(tents[0]), "looks at "+name(tents[0]))
+	r.add(at(9, 4), s.web(), "web", registers(s), "logs in: the browser is hers, and so are e-mail, phone and card")
+	r.add(at(9, 6), s.web(), "web", r.viewed(tents[1]), "looks at "+name(tents[1]))
+	r.add(at(12, 30), s.inApp(), "app", r.viewed(pack), "looks at "+name(pack)+" in the app")
+	r.add(at(12, 33), s.inApp(), "app", r.added(tents[1], 1), "puts "+name(tents[1])+" into the cart, and leaves")
+	r.add(at(16, 10), who{phone: s.phone}, "call_center", track("Customer Seen", nil), "calls; the agent sees her cart by her phone number")
+	r.add(at(16, 12), who{phone: s.phone}, "call_center", r.viewed(tents[2]), "asks the agent about "+name(tents[2]))
 	store := callContext{Store: s.store}
 	seen := track("Customer Seen", nil)
 	seen.Context = store
@@ -48,8 +48,8 @@ func (r *Retailer) tellSpotlight() {
 	order := r.ordered([]int{tents[1]})
 	order.Context = store
 	r.add(at(19, 4), who{card: s.card}, "pos", order, "buys "+name(tents[1])+" there: the cart of the app is empty now")
-	r.add(at(31, 20), who{user: s.user}, "messenger", r.viewed(pack), "follows a link from the messenger to "+name(pack))
-	r.add(at(34, 0), s.inApp(), "app", r.added(pack, 1), "puts "+name(pack)+" into the cart in the app")
+	r.add(at(34, 20), who{user: s.user}, "messenger", r.viewed(pack), "follows a link from the messenger to "+name(pack))
+	r.add(at(37, 0), s.inApp(), "app", r.added(pack, 1), "puts "+name(pack)+" into the cart in the app")
 }
 
 // sellable finds n available products of a category.

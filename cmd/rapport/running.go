@@ -66,3 +66,8 @@ func (r *running) stop() error {
 func (p *program) warnings() *slog.Logger {
 	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
+
+// errorsOnly is a logger of what went wrong for good.
+func (p *program) errorsOnly() *slog.Logger {
+	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+}

@@ -45,7 +45,7 @@ func (p *program) serve(ctx context.Context, cfg engine.Config) error {
 	for _, w := range cfg.Warnings() {
 		log.Warn(w.Text)
 	}
-	s, err := startServer(ctx, cfg, log)
+	s, err := startServer(ctx, cfg, engine.Options{Logger: log, MessageLog: p.stdout})
 	if err != nil {
 		return err
 	}
@@ -79,14 +79,15 @@ type server struct {
 
 // startServer listens and starts everything. The engine outlives ctx until
 // stop, so that requests in flight are still answered.
-func startServer(ctx context.Context, cfg engine.Config, log *slog.Logger) (*server, error) {
+func startServer(ctx context.Context, cfg engine.Config, opts engine.Options) (*server, error) {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	e, err := engine.New(cfg, engine.Options{Logger: log, Registerer: metrics})
+	opts.Registerer = metrics
+	e, err := engine.New(cfg, opts)
 	if err != nil {
 		return nil, err
 	}
-	a, err := newAPI(cfg, e, log, metrics)
+	a, err := newAPI(cfg, e, opts.Logger, metrics)
 	if err != nil {
 		return nil, err
 	}
