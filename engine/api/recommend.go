@@ -33,7 +33,11 @@ type shown struct {
 	explain bool
 }
 
-var recommendCalls = sync.Pool{New: func() any { return new(recommendCall) }}
+var recommendCalls = sync.Pool{New: func() any {
+	return &recommendCall{
+		requests: make([]*recommender.Request, 0, maxRequests), answers: make([]recommender.Answer, 0, maxRequests),
+	}
+}}
 
 func takeRecommendCall() *recommendCall {
 	c, ok := recommendCalls.Get().(*recommendCall)
@@ -50,12 +54,7 @@ func takeRecommendCall() *recommendCall {
 // request is the next one to fill, empty but for the memory of its slices.
 func (c *recommendCall) request() *recommender.Request {
 	n := len(c.requests)
-	if n < cap(c.requests) {
-		c.requests, c.answers = c.requests[:n+1], c.answers[:n+1]
-	} else {
-		c.requests, c.answers = append(c.requests, nil), append(c.answers, recommender.Answer{})
-		c.answers = c.answers[:n+1]
-	}
+	c.requests, c.answers = c.requests[:n+1], c.answers[:n+1]
 	r := c.requests[n]
 	if r == nil {
 		r = &recommender.Request{}
