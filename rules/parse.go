@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -154,7 +153,9 @@ func (f *file) startKey(s *start, x entry) {
 		s.key = f.texts(x, "the name of a property, such as order_id")
 	case "date":
 		s.trait, _ = f.text(x, "the name of a trait, such as birthday")
-		s.quoted, _ = json.Marshal(s.trait)
+		if namePattern.MatchString(s.trait) {
+			s.quoted = []byte(`"` + s.trait + `"`)
+		}
 	case "every":
 		every, _ := f.oneOf(x, "year", "once")
 		s.once = every == "once"

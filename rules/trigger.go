@@ -46,7 +46,7 @@ type start struct {
 	key      []string // properties; nil: one run per customer
 
 	trait  string // of a date start
-	quoted []byte // the trait as JSON writes it
+	quoted []byte // the trait as JSON writes it; nil where it has several ways
 	once   bool
 	offset int // calendar days
 	at     int // minutes after midnight
