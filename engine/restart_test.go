@@ -1,0 +1,272 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/goccy/go-json"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rapport-engine/rapport/engine/profiles"
+	"github.com/rapport-engine/rapport/recommender"
+	"github.com/rapport-engine/rapport/rules"
+	"github.com/rapport-engine/rapport/streams"
+	"github.com/rapport-engine/rapport/streams/kafka"
+)
+
+// simulation is a log in memory with a worker for each partition, and the
+// snapshots that the workers have taken.
+type simulation struct {
+	e        *Engine
+	logs     [][]streams.Record
+	workers  []*worker
+	saved    []savedPartition
+	messages map[string]string // id → body without recommendations; the first one
+}
+
+type savedPartition struct {
+	state    []byte
+	profiles map[string][]byte
+}
+
+func newSimulation(t *testing.T, partitions int) *simulation {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Partitions = partitions
+	set := rules.BuiltIn()
+	e := &Engine{cfg: cfg, settings: newSettings(&cfg, set), catalogue: recommender.NewCatalogue(),
+		log: slog.New(slog.NewTextHandler(io.Discard, nil)), messages: newRecent(1, func(m *streams.Message) string { return m.ID })}
+	e.model = recommender.New(recommender.Config{Placements: placements(set)}, e.catalogue)
+	e.rules.Store(set)
+	s := &simulation{e: e, logs: make([][]streams.Record, partitions), workers: make([]*worker, partitions),
+		saved: make([]savedPartition, partitions), messages: map[string]string{}}
+	for p := range s.workers {
+		s.saved[p].profiles = map[string][]byte{}
+		s.restart(t, p)
+	}
+	return s
+}
+
+// restart makes a worker anew from its last snapshot.
+func (s *simulation) restart(t *testing.T, p int) {
+	t.Helper()
+	w := s.e.newWorker(int32(p))
+	w.produce = s.produce
+	for _, id := range slices.Sorted(maps.Keys(s.saved[p].profiles)) {
+		if err := w.store.Restore(id, s.saved[p].profiles[id]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.saved[p].state != nil {
+		if err := json.Unmarshal(s.saved[p].state, &w.state); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.resume()
+	s.workers[p] = w
+}
+
+// snapshot takes what changed since the last one.
+func (s *simulation) snapshot(t *testing.T, p int) {
+	t.Helper()
+	c, err := s.workers[p].capture()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.saved[p].state = c.meta.State
+	for _, blob := range c.dirty {
+		s.saved[p].profiles[blob.ID] = blob.Data
+	}
+}
+
+// produce appends effects to the logs; the broker acknowledges at once.
+func (s *simulation) produce(_ context.Context, recs []streams.Record, done func(error)) {
+	for i := range recs {
+		switch recs[i].Topic {
+		case kafka.TopicEvents:
+			s.append(recs[i].Partition, recs[i])
+		case kafka.TopicMessages:
+			var m streams.Message
+			if err := json.Unmarshal(recs[i].Value, &m); err != nil {
+				panic(err)
+			}
+			m.Recommendations = nil
+			body, _ := json.Marshal(&m)
+			if first, ok := s.messages[m.ID]; ok && first != string(body) {
+				panic(fmt.Sprintf("message %s came again with another body:\n%s\n%s", m.ID, first, body))
+			}
+			s.messages[m.ID] = string(body)
+		}
+	}
+	done(nil)
+}
+
+func (s *simulation) append(p int32, rec streams.Record) {
+	rec.Partition, rec.Offset = p, int64(len(s.logs[p]))
+	s.logs[p] = append(s.logs[p], rec)
+}
+
+// run folds every log to its end, in batches of random size, restarting and
+// snapshotting workers at random where chaos is set.
+func (s *simulation) run(t *testing.T, r *rand.Rand, chaos bool) {
+	t.Helper()
+	for busy := true; busy; {
+		busy = false
+		for p, w := range s.workers {
+			from := int(w.applied.Load())
+			if from == len(s.logs[p]) {
+				continue
+			}
+			busy = true
+			to := min(len(s.logs[p]), from+1+r.IntN(20))
+			if err := w.process(t.Context(), slices.Clone(s.logs[p][from:to])); err != nil {
+				t.Fatal(err)
+			}
+			if chaos && r.IntN(4) == 0 {
+				s.snapshot(t, p)
+			}
+			if chaos && r.IntN(6) == 0 {
+				s.restart(t, p)
+			}
+		}
+	}
+}
+
+// profiles are all customers as JSON-like text, by id.
+func (s *simulation) profiles() map[string]string {
+	all := map[string]string{}
+	for _, w := range s.workers {
+		w.store.Range(func(id string, p *profiles.Profile) bool {
+			all[id] = p.String()
+			return true
+		})
+	}
+	return all
+}
+
+// randomHistory is a few customers' doings over four days, one identifier
+// each or several, with repeats and lateness.
+func randomHistory(r *rand.Rand, several bool) []map[string]any {
+	names := []string{"Product Viewed", "Product Added", "Product Removed", "Order Completed", "Checkout Started", "page"}
+	events := make([]map[string]any, 0, 200)
+	now := int64(1_770_000_000_000)
+	for i := range 200 {
+		now += int64(r.IntN(3_600_000))
+		who := r.IntN(8)
+		e := map[string]any{"messageId": fmt.Sprint("m", i), "anonymousId": fmt.Sprint("a", who), "at": now - int64(r.IntN(2)*r.IntN(600_000)),
+			"type": "track", "event": names[r.IntN(len(names))],
+			"properties": map[string]any{"product_id": fmt.Sprint("p", r.IntN(4)), "price": 5, "order_id": fmt.Sprint("o", r.IntN(30)),
+				"products": nil, "query": "x"}}
+		if several && r.IntN(10) == 0 {
+			e["userId"] = fmt.Sprint("u", who)
+			e["type"], e["traits"] = "identify", map[string]any{"email": fmt.Sprintf("c%d@x.example", who), "birthday": "1990-02-03"}
+		}
+		delete(e["properties"].(map[string]any), "products")
+		events = append(events, e)
+		if r.IntN(20) == 0 { // a repeat
+			events = append(events, e)
+		}
+	}
+	return events
+}
+
+// write logs a history with its clock, and calls after behind each event.
+func (s *simulation) write(events []map[string]any, after func()) {
+	clock := int64(0)
+	for _, e := range events {
+		clock = max(clock, e["at"].(int64))
+		body := maps.Clone(e)
+		delete(body, "at")
+		body["timestamp"] = e["at"]
+		value, err := json.Marshal(body)
+		if err != nil {
+			panic(err)
+		}
+		key := "anonymous:" + e["anonymousId"].(string)
+		if u, ok := e["userId"]; ok {
+			key = "user:" + u.(string)
+		}
+		headers := []streams.Header{{Key: streams.HeaderClock, Value: HistoryTick(clock)}}
+		for p := range s.logs {
+			s.append(int32(p), streams.Record{Headers: headers})
+		}
+		s.append(streams.Partition(key, int32(len(s.logs))), streams.Record{Key: []byte(key), Value: value, Headers: headers})
+		after()
+	}
+	for p := range s.logs {
+		s.append(int32(p), streams.Record{Headers: []streams.Header{{Key: streams.HeaderClock, Value: HistoryTick(clock + 100_000_000)}}})
+	}
+}
+
+func TestRestartsChangeNothing(t *testing.T) {
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
+			history := randomHistory(rand.New(rand.NewPCG(seed, 1)), false)
+			calm, wild := newSimulation(t, 3), newSimulation(t, 3)
+			for _, s := range []*simulation{calm, wild} {
+				s.write(history, func() {})
+				s.run(t, rand.New(rand.NewPCG(seed, 2)), s == wild)
+			}
+			compareSimulations(t, calm, wild)
+		})
+	}
+}
+
+// With several identifiers a customer, the order in which records of several
+// partitions meet counts, so each event and what it causes is folded before
+// the next; restarts repeat effects, which must not be applied again.
+func TestRestartsRepeatNoEffect(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
+			history := randomHistory(rand.New(rand.NewPCG(seed, 5)), true)
+			calm, wild := newSimulation(t, 3), newSimulation(t, 3)
+			for _, s := range []*simulation{calm, wild} {
+				r := rand.New(rand.NewPCG(seed, 6))
+				s.write(history, func() {
+					s.run(t, r, false)
+					if p := r.IntN(3); s == wild && r.IntN(5) == 0 {
+						s.snapshot(t, p)
+					} else if s == wild && r.IntN(5) == 0 {
+						s.restart(t, p)
+						s.run(t, r, false)
+					}
+				})
+				s.run(t, r, false)
+			}
+			compareSimulations(t, calm, wild)
+		})
+	}
+}
+
+func TestPartitionsChangeNothing(t *testing.T) {
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
+			history := randomHistory(rand.New(rand.NewPCG(seed, 3)), false)
+			one, many := newSimulation(t, 1), newSimulation(t, 5)
+			for _, s := range []*simulation{one, many} {
+				s.write(history, func() {})
+				s.run(t, rand.New(rand.NewPCG(seed, 4)), false)
+			}
+			compareSimulations(t, one, many)
+		})
+	}
+}
+
+func compareSimulations(t *testing.T, a, b *simulation) {
+	t.Helper()
+	if len(a.messages) == 0 {
+		t.Fatal("the history caused no message")
+	}
+	if diff := cmp.Diff(a.messages, b.messages); diff != "" {
+		t.Errorf("messages differ:\n%.2000s", diff)
+	}
+	if diff := cmp.Diff(a.profiles(), b.profiles()); diff != "" {
+		t.Errorf("profiles differ:\n%.3000s", diff)
+	}
+}
