@@ -193,9 +193,6 @@ func (s *simulation) write(events []map[string]any, after func()) {
 			key = "user:" + u.(string)
 		}
 		headers := []streams.Header{{Key: streams.HeaderClock, Value: HistoryTick(clock)}}
-		for p := range s.logs {
-			s.append(int32(p), streams.Record{Headers: headers})
-		}
 		s.append(streams.Partition(key, int32(len(s.logs))), streams.Record{Key: []byte(key), Value: value, Headers: headers})
 		after()
 	}
