@@ -88,7 +88,7 @@ func (e catalogOwner) tellPartitions(ctx context.Context, changes []streams.Cata
 				},
 			}
 		}
-		if _, err := e.producer.ProduceSync(ctx, recs); err != nil {
+		if _, err := e.producer.Unlimited().ProduceSync(ctx, recs); err != nil {
 			return fmt.Errorf("cannot tell the partitions of a catalogue change: %w", err)
 		}
 		changes = changes[n:]

@@ -90,7 +90,7 @@ func (e *Engine) ownedPartitions() []*partition {
 func (e *Engine) newWorker(id int32) *worker {
 	w := &worker{
 		id: id, cfg: &e.settings, decoder: &e.decoder, model: e.model, catalogue: e.catalogue, log: e.log,
-		produce: e.producer.Produce, recommend: e.recommendFor, onLive: e.goLive, onStatus: e.noteStatus, onCatalogue: e.noteCatalog,
+		produce: e.producer.Unlimited().Produce, recommend: e.recommendFor, onLive: e.goLive, onStatus: e.noteStatus, onCatalogue: e.noteCatalog,
 		store: profiles.NewStore(), rules: e.rules.Load(), counts: newCounts(),
 	}
 	w.state.Watermarks, w.state.Effects = map[string]string{}, map[string]string{}
@@ -131,7 +131,7 @@ func (e *Engine) produceTicks(ctx context.Context, now int64) {
 			Headers: []streams.Header{{Key: streams.HeaderClock, Value: clockLive}},
 		})
 	}
-	e.producer.Produce(ctx, recs, func(err error) {
+	e.producer.Unlimited().Produce(ctx, recs, func(err error) {
 		if err != nil {
 			e.log.Warn("cannot tick", "error", err)
 		}

@@ -47,8 +47,8 @@ type Config struct {
 	// Embedded tells that the brokers are our own: not compressed for, and
 	// without the settings that the embedded broker does not know.
 	Embedded bool
-	// Full, where not nil, is asked before each produce; an error refuses it.
-	// Embedded.Full is one.
+	// Full, where not nil, is asked before each produce; an error refuses it,
+	// but not that of Producer.Unlimited. Embedded.Full is one.
 	Full func() error
 
 	Logger     *slog.Logger          // nil = none

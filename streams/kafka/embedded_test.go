@@ -195,7 +195,8 @@ func TestEmbeddedFull(t *testing.T) {
 	b, cfg := startBroker(t, EmbeddedConfig{DataLimit: 50_000, Partitions: 1, RetentionBytes: 10_000, Holders: map[string][]string{TopicEvents: {"snapshot"}}})
 	ingest := cfg
 	ingest.Full = b.Full
-	p, effects := newProducer(t, ingest), newProducer(t, cfg)
+	p := newProducer(t, ingest)
+	effects := p.Unlimited()
 	value := make([]byte, 10_000)
 	write := func(p *Producer) error {
 		_, err := p.ProduceSync(testContext(t), []streams.Record{{Topic: TopicEvents, Value: value}})

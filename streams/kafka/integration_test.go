@@ -107,7 +107,7 @@ func produceAndRead(t *testing.T, _ *kafkatest.Node, cfg kafka.Config) {
 	write(t, p, message)
 	byKey := []streams.Record{{Topic: kafka.TopicEvents, Partition: -1, Key: []byte("user:42"), Value: []byte("x")}}
 	write(t, p, byKey)
-	home := kafka.PartitionOf([]byte("user:42"), 4)
+	home := streams.Partition("user:42", 4)
 
 	ends, err := kafka.EndOffsets(limit(t), cfg, kafka.TopicEvents)
 	if err != nil {

@@ -62,6 +62,15 @@ func NewProducer(cfg Config) (*Producer, error) {
 	return p, nil
 }
 
+// Unlimited is the producer for what must be written even when Config.Full
+// refuses: effects and ticks, without which nothing moves on that could be
+// deleted. It shares the connection, which is closed once.
+func (p *Producer) Unlimited() *Producer {
+	unlimited := *p
+	unlimited.cfg.Full = nil
+	return &unlimited
+}
+
 // Close drops what is not yet acknowledged; Flush first.
 func (p *Producer) Close() { p.client.Close() }
 
@@ -241,10 +250,4 @@ func (t topicPartitioner) Partition(r *kgo.Record, n int) int {
 		return int(r.Partition)
 	}
 	return t.byKey.Partition(r, n)
-}
-
-// PartitionOf is the partition of n that Kafka's own hash (murmur2) gives key.
-func PartitionOf(key []byte, n int32) int32 {
-	p := kgo.StickyKeyPartitioner(nil).ForTopic("")
-	return int32(p.Partition(&kgo.Record{Key: key}, int(n)))
 }
