@@ -47,7 +47,7 @@ Formats:
 History should be in order of time: an event that comes late counts at its own time in the profile, but is
 logged at the latest time before it, so the clock never goes back.`,
 		Example: `  rapport replay events.jsonl.gz --format segment
-  rapport replay ga360-events.csv.zst --format ga360 --messages messages.jsonl
+  rapport replay ga360-events.csv.zst --format ga360 --currency USD --messages messages.jsonl
   rapport replay events.csv --format retailrocket --from 2015-06-01 --to 2015-06-08 --json`,
 		Args: cobra.ExactArgs(1),
 	}
