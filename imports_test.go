@@ -58,7 +58,7 @@ var owners = map[string][]string{
 	"golang.org/x/text":                              {"streams", "rules", "engine"},
 	"github.com/google/go-cmp":                       {"engine/snapshot"}, // its conformance suite
 	"github.com/klauspost/compress":                  {"engine", "engine/api", "streams/kafka", "bench", "cmd"},
-	"github.com/google/uuid":                         {"engine", "engine/api", "streams/delivery", "bench", "cmd"},
+	"github.com/google/uuid":                         {"engine", "engine/api", "engine/snapshot", "streams/delivery", "bench", "cmd"},
 	"github.com/goccy/go-json":                       {"..."},
 	"github.com/valyala/fastjson":                    {"..."},
 	"github.com/prometheus":                          {"..."},

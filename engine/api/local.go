@@ -50,7 +50,7 @@ func (l *local) Recommend(ctx context.Context, id streams.Identifier, reqs []*re
 }
 
 func (l *local) Messages(q MessageQuery) (list []streams.Message, next string) {
-	return l.Engine.Messages(engine.MessageQuery(q))
+	return l.Engine.Messages(q)
 }
 
 // UpdateItems writes what each id's item is after all changes to it.

@@ -377,7 +377,7 @@ func brokerKilled(t *testing.T, node *kafkatest.Node, cfg kafka.Config) {
 		t.Errorf("error %v, want ErrUnavailable", err)
 	}
 	node.Run()
-	for err := error(kafka.ErrUnavailable); err != nil; {
+	for err := kafka.ErrUnavailable; err != nil; {
 		if _, err = p.ProduceSync(limit(t), records(0, 100, 1)); err != nil && !errors.Is(err, kafka.ErrUnavailable) {
 			t.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package redistest
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -127,7 +126,7 @@ func (s *Server) await(what string, cond func(context.Context, *redis.Client) bo
 		case <-ticker.C:
 		case <-s.exited:
 			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-			s.t.Fatal(fmt.Sprintf("redis-server ended:\n%s", log))
+			s.t.Fatalf("redis-server ended:\n%s", log)
 		case <-ctx.Done():
 			s.t.Fatalf("redis-server on %s: waited in vain for %s", s.Addr(), what)
 		}
