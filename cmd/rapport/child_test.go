@@ -13,25 +13,11 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
 
 // asProgram in the environment makes the test's binary the program itself, so
 // that tests can kill a process of it.
 const asProgram = "RAPPORT_TEST_AS_PROGRAM"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		main()
-		return
-	}
-	goleak.VerifyTestMain(m,
-		// Started once by fasthttp to write the Date header; it never ends.
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		// Asleep for at most ten seconds after its server has ended, then it ends.
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
-}
 
 // child is a `rapport serve` in a process of its own, and the one connection
 // that talks to it.
