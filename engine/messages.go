@@ -11,7 +11,7 @@ import (
 // the call: those of a partition in their order, from one goroutine. The
 // records are the caller's until visit returns.
 func (e *Engine) ReadMessages(ctx context.Context, visit func([]streams.Record) error) error {
-	client, err := e.reader()
+	client, err := e.Kafka()
 	if err != nil {
 		return err
 	}
@@ -25,15 +25,16 @@ func (e *Engine) ReadMessages(ctx context.Context, visit func([]streams.Record) 
 // FollowMessages is ReadMessages from the first record on until ctx ends, when
 // it returns nil.
 func (e *Engine) FollowMessages(ctx context.Context, visit func([]streams.Record) error) error {
-	client, err := e.reader()
+	client, err := e.Kafka()
 	if err != nil {
 		return err
 	}
 	return kafka.ReadFrom(ctx, client, kafka.TopicMessages, nil, visit)
 }
 
-// reader is how to reach the broker; ErrUnavailable before Run has opened it.
-func (e *Engine) reader() (kafka.Config, error) {
+// Kafka is how to reach the broker that has the log, for readers beside the
+// engine; ErrUnavailable before Run has opened it.
+func (e *Engine) Kafka() (kafka.Config, error) {
 	if _, err := e.writer(); err != nil {
 		return kafka.Config{}, err
 	}

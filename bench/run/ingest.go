@@ -1,0 +1,281 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/valyala/fasthttp"
+
+	"github.com/rapport-engine/rapport/bench/load"
+	"github.com/rapport-engine/rapport/streams/kafka"
+)
+
+// IngestConfig says what to measure the intake of events with.
+type IngestConfig struct {
+	Items, Profiles int
+	Seed            uint64
+	Connections     int           // kept alive
+	Rate            float64       // events a second, sent one each, of the way to the profile
+	Duration        time.Duration // of one phase
+	Rounds          int           // of all phases
+	Progress        func(string)  // told what happens; nil: nobody
+}
+
+// batchEvents is how many events a batch has.
+const batchEvents = 100
+
+// Validate says what cannot be measured.
+func (c *IngestConfig) Validate() error {
+	switch {
+	case c.Items < 100:
+		return errors.New("items: must be 100 or more")
+	case c.Profiles < 1:
+		return errors.New("profiles: must be 1 or more")
+	case c.Rate < 1 || c.Rate > 100_000:
+		return errors.New("rate: must be from 1 to 100000 events a second")
+	}
+	return checkPhases(c.Connections, c.Rounds, c.Duration)
+}
+
+// IngestReport is what was measured: events over HTTP, acknowledged by the
+// embedded broker with synced writes. The floor is a loop that only consumes
+// the same records from the same broker and decodes them, on as many goroutines
+// as there are partitions.
+type IngestReport struct {
+	ThroughputRatio      float64    `json:"throughput_ratio"` // batches, until all is applied / floor: higher is better
+	ThroughputRatioRange [2]float64 `json:"throughput_ratio_range"`
+	BatchEventsPerSecond float64    `json:"batch_events_per_s"` // acknowledged, median
+	SingleEvents         float64    `json:"single_events_per_s"`
+	Batch                Spread     `json:"batch"`   // events/s acknowledged
+	Applied              Spread     `json:"applied"` // events/s from the first sent to all applied
+	Single               Spread     `json:"single"`  // events/s acknowledged, one each
+	Floor                Spread     `json:"floor"`   // events/s consumed and decoded
+	BatchP50             Spread     `json:"batch_p50_ms"`
+	BatchP99             Spread     `json:"batch_p99_ms"`
+	SingleP50            Spread     `json:"single_p50_ms"`
+	SingleP99            Spread     `json:"single_p99_ms"`
+	EventBytes           int        `json:"event_bytes"` // in the mean
+	Failed               int64      `json:"failed"`
+
+	Items       int     `json:"items"`
+	Profiles    int     `json:"profiles"`
+	Connections int     `json:"connections"`
+	Rounds      int     `json:"rounds"`
+	Seconds     float64 `json:"seconds"` // of a phase
+	Machine     Machine `json:"machine"`
+
+	EndToEnd *EndToEndReport `json:"-"` // a document of its own: e2e
+
+	// Latencies of all rounds, for the curves.
+	batches, singles, accepted *hdrhistogram.Histogram
+}
+
+// Ingest measures the way of events into the engine.
+func Ingest(ctx context.Context, cfg IngestConfig) (report *IngestReport, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = func(string) {}
+	}
+	dir, remove, err := tempDir()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	s, err := startServer(ctx, benchConfig(dir))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	b := &ingestBench{cfg: cfg, server: s, shop: newShop(cfg.Items, cfg.Profiles, cfg.Seed), report: &IngestReport{
+		Items: cfg.Items, Profiles: cfg.Profiles, Connections: cfg.Connections, Rounds: cfg.Rounds,
+		Seconds: cfg.Duration.Seconds(), Machine: thisMachine(), EndToEnd: &EndToEndReport{Rate: cfg.Rate},
+		batches: load.NewHistogram(), singles: load.NewHistogram(), accepted: load.NewHistogram(),
+	}}
+	if err := s.putItems(ctx, b.shop.items); err != nil {
+		return nil, err
+	}
+	for b.round = range cfg.Rounds {
+		if err := b.measure(ctx); err != nil {
+			return nil, err
+		}
+	}
+	b.sum()
+	b.report.Machine.LoadAfter = loadAverage()
+	return b.report, nil
+}
+
+// ingestBench is one run.
+type ingestBench struct {
+	cfg    IngestConfig
+	server *server
+	shop   *shop
+	report *IngestReport
+	round  int
+	ids    atomic.Uint64 // of messages
+
+	batch, applied, single, floor            []float64 // by round
+	batch50, batch99, single50, single99     []float64
+	e2e50, e2e99, e2e999, sending50, sending []float64
+}
+
+// measure runs one round of all phases.
+func (b *ingestBench) measure(ctx context.Context) error {
+	steps := []struct {
+		what string
+		run  func(context.Context) error
+	}{
+		{"batches and consume-and-decode", b.batches}, {"single events", b.singles}, {"from event to profile", b.endToEnd},
+	}
+	for _, step := range steps {
+		b.cfg.Progress(fmt.Sprintf("%s, round %d of %d", step.what, b.round+1, b.cfg.Rounds))
+		runtime.GC() // what the phase before left is not measured
+		if err := step.run(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// batches sends batches as fast as they are acknowledged, waits until all is
+// applied, and lets the floor consume the same records.
+func (b *ingestBench) batches(ctx context.Context) error {
+	client, err := b.server.Kafka()
+	if err != nil {
+		return err
+	}
+	from, err := kafka.EndOffsets(ctx, client, kafka.TopicEvents)
+	if err != nil {
+		return err
+	}
+	bodies := b.bodies(batchEvents)
+	began := time.Now()
+	r, err := b.send(ctx, "/v1/batch", bodies)
+	if err != nil {
+		return err
+	}
+	if err := b.server.WaitApplied(ctx); err != nil {
+		return err
+	}
+	took := time.Since(began)
+	to, err := kafka.EndOffsets(ctx, client, kafka.TopicEvents)
+	if err != nil {
+		return err
+	}
+	floor, err := consumeAndDecode(ctx, client, fmt.Sprintf("bench.%d", b.round), from, to)
+	if err != nil {
+		return err
+	}
+	b.report.batches.Merge(r.FromSent)
+	b.batch = append(b.batch, r.PerSecond()*batchEvents)
+	b.batch50, b.batch99 = append(b.batch50, quantile(r.FromSent, 50)), append(b.batch99, quantile(r.FromSent, 99))
+	b.applied = append(b.applied, float64(floor.events)/took.Seconds())
+	b.floor = append(b.floor, float64(floor.events)/floor.took.Seconds())
+	b.report.EventBytes = int(floor.bytes / max(1, floor.events))
+	return nil
+}
+
+// singles sends events one each.
+func (b *ingestBench) singles(ctx context.Context) error {
+	r, err := b.send(ctx, "/v1/track", b.bodies(1))
+	if err != nil {
+		return err
+	}
+	b.report.singles.Merge(r.FromSent)
+	b.single = append(b.single, r.PerSecond())
+	b.single50, b.single99 = append(b.single50, quantile(r.FromSent, 50)), append(b.single99, quantile(r.FromSent, 99))
+	return b.server.WaitApplied(ctx)
+}
+
+// send is a closed loop of bodies whose message ids are new each time.
+func (b *ingestBench) send(ctx context.Context, path string, bodies [][]*body) (*load.Result, error) {
+	r, err := load.Run(ctx, load.Config{
+		Addr: b.server.addr, Connections: b.cfg.Connections, Warmup: b.cfg.Duration / 5, Duration: b.cfg.Duration,
+		Fill: func(worker int, n int64, req *fasthttp.Request) {
+			own := bodies[worker]
+			post(req, path, own[n%int64(len(own))].renewed(&b.ids))
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.report.Failed += r.Failed
+	if r.Failed > r.Answered/100 {
+		return nil, fmt.Errorf("%d of %d requests failed: %w", r.Failed, r.Failed+r.Answered, r.Err)
+	}
+	return r, nil
+}
+
+func post(req *fasthttp.Request, path string, body []byte) {
+	req.Header.SetMethod(fasthttp.MethodPost)
+	req.SetRequestURI(path)
+	req.Header.SetContentType("application/json")
+	req.SetBodyRaw(body)
+}
+
+// body is a request's, with the places of its message ids.
+type body struct {
+	data []byte
+	ids  []int
+}
+
+// renewed is the body with new message ids.
+func (b *body) renewed(next *atomic.Uint64) []byte {
+	id := next.Add(uint64(len(b.ids))) - uint64(len(b.ids))
+	for n, at := range b.ids {
+		putID(b.data[at:], id+uint64(n))
+	}
+	return b.data
+}
+
+// bodies are some for each connection, of so many events.
+func (b *ingestBench) bodies(events int) [][]*body {
+	bodies := make([][]*body, b.cfg.Connections)
+	for c := range bodies {
+		w := b.shop.walker(uint64(1000 + 1000*b.round + c))
+		for range max(4, 128/events) {
+			bodies[c] = append(bodies[c], b.body(w, events))
+		}
+	}
+	return bodies
+}
+
+func (b *ingestBench) body(w *walker, events int) *body {
+	made := &body{}
+	if events > 1 {
+		made.data = append(made.data, `{"batch":[`...)
+	}
+	for n := range events {
+		if n > 0 {
+			made.data = append(made.data, ',')
+		}
+		var at int
+		made.data, at = b.shop.appendEvent(made.data, w.kind(), w.customer(), w.item(), w.Uint64())
+		made.ids = append(made.ids, at)
+	}
+	if events > 1 {
+		made.data = append(made.data, `]}`...)
+	}
+	return made
+}
+
+// sum fills the report from the rounds.
+func (b *ingestBench) sum() {
+	r := b.report
+	ratio := spread(ratios(b.applied, b.floor))
+	r.ThroughputRatio, r.ThroughputRatioRange = ratio.Median, [2]float64{ratio.Low, ratio.High}
+	r.Batch, r.Applied, r.Single, r.Floor = spread(b.batch), spread(b.applied), spread(b.single), spread(b.floor)
+	r.BatchEventsPerSecond, r.SingleEvents = r.Batch.Median, r.Single.Median
+	r.BatchP50, r.BatchP99 = spread(b.batch50), spread(b.batch99)
+	r.SingleP50, r.SingleP99 = spread(b.single50), spread(b.single99)
+	e := r.EndToEnd
+	e.P50, e.P99, e.P999 = spread(b.e2e50), spread(b.e2e99), spread(b.e2e999)
+	e.FromDueP50, e.FromDueP99 = spread(b.sending50), spread(b.sending)
+	e.ProfileP50, e.ProfileP99 = e.P50.Median, e.P99.Median
+}

@@ -1,0 +1,116 @@
+package run_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rapport-engine/rapport/bench/run"
+)
+
+func TestRecommendMeasuresBothSides(t *testing.T) {
+	var told []string
+	r, err := run.Recommend(t.Context(), run.RecommendConfig{
+		Items: 500, Profiles: 300, Sessions: 200, Seed: 1, Connections: 4, Rates: []float64{200}, Rounds: 2,
+		Duration: 60 * time.Millisecond, Progress: func(s string) { told = append(told, s) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.ReplyItems != 10 || r.ReplyBytes < 300 {
+		t.Errorf("answers have %v items and %d bytes: lists of ten were asked for", r.ReplyItems, r.ReplyBytes)
+	}
+	if r.ThroughputRatio <= 0 || r.P99RatioHalfPeak <= 0 || len(r.Rates) != 1 || r.Rates[0].Rapport.P99.Median <= 0 || r.Rates[0].Floor.P99.Median <= 0 {
+		t.Errorf("%+v", r)
+	}
+	if len(told) == 0 {
+		t.Error("nobody was told what happens")
+	}
+	checkOutput(t, r, "bare handler", "throughput_ratio", "p99_ratio_half_peak")
+}
+
+func TestRecommendStepsUpToSaturation(t *testing.T) {
+	cfg := run.RecommendConfig{
+		Items: 100, Profiles: 1, Connections: 1, Rounds: 1, Duration: 30 * time.Millisecond,
+	}
+	r, err := run.Recommend(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range r.Rates[:len(r.Rates)-1] {
+		if p.Rapport.Saturated || r.Rates[i+1].Rate != 2*p.Rate {
+			t.Errorf("%v requests/s, saturated: %t; then %v", p.Rate, p.Rapport.Saturated, r.Rates[i+1].Rate)
+		}
+	}
+}
+
+func TestIngestMeasuresEachWay(t *testing.T) {
+	r, err := run.Ingest(t.Context(), run.IngestConfig{
+		Items: 200, Profiles: 400, Seed: 1, Connections: 4, Rate: 200, Rounds: 1, Duration: 100 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.ThroughputRatio <= 0 || r.BatchEventsPerSecond <= 0 || r.SingleEvents <= 0 || r.EndToEnd.ProfileP99 <= 0 || r.EndToEnd.Lost != 0 {
+		t.Errorf("%+v\n%+v", r, r.EndToEnd)
+	}
+	checkOutput(t, r, "consume and decode", "batch_events_per_s", "single_events_per_s", "throughput_ratio")
+}
+
+type report interface {
+	Write(w io.Writer) error
+	WriteHTML(w io.Writer) error
+}
+
+// checkOutput looks for words in the table and for keys in the JSON.
+func checkOutput(t *testing.T, r report, words string, keys ...string) {
+	t.Helper()
+	var text, page bytes.Buffer
+	if err := r.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(text.String(), words) || !strings.Contains(page.String(), words) || !strings.Contains(page.String(), "echarts.init") {
+		t.Errorf("no %q, or no curve:\n%s\n%s", words, &text, &page)
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document map[string]any
+	if err := json.Unmarshal(data, &document); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		if v, ok := document[key].(float64); !ok || v <= 0 {
+			t.Errorf("%s is %v", key, document[key])
+		}
+	}
+}
+
+func TestImpossibleConfigs(t *testing.T) {
+	good := run.RecommendConfig{Items: 100, Profiles: 1, Connections: 1, Rounds: 1, Duration: time.Second}
+	for want, change := range map[string]func(*run.RecommendConfig){
+		"items:":       func(c *run.RecommendConfig) { c.Items = 5 },
+		"profiles:":    func(c *run.RecommendConfig) { c.Profiles = 0 },
+		"sessions:":    func(c *run.RecommendConfig) { c.Sessions = -1 },
+		"rate:":        func(c *run.RecommendConfig) { c.Rates = []float64{0} },
+		"connections:": func(c *run.RecommendConfig) { c.Connections = 0 },
+		"rounds:":      func(c *run.RecommendConfig) { c.Rounds = 0 },
+		"duration:":    func(c *run.RecommendConfig) { c.Duration = 0 },
+	} {
+		cfg := good
+		change(&cfg)
+		if _, err := run.Recommend(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s got %v", want, err)
+		}
+	}
+	if _, err := run.Ingest(t.Context(), run.IngestConfig{Items: 100, Profiles: 1, Connections: 1, Rounds: 1, Duration: time.Second}); err == nil {
+		t.Error("a rate of 0 is accepted")
+	}
+}
