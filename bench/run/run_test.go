@@ -15,7 +15,7 @@ func TestRecommendMeasuresBothSides(t *testing.T) {
 	var told []string
 	r, err := run.Recommend(t.Context(), run.RecommendConfig{
 		Items: 500, Profiles: 300, Sessions: 200, Seed: 1, Connections: 4, Rates: []float64{200}, Rounds: 2,
-		Duration: 60 * time.Millisecond, Progress: func(s string) { told = append(told, s) },
+		Duration: 200 * time.Millisecond, Progress: func(s string) { told = append(told, s) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func TestRecommendMeasuresBothSides(t *testing.T) {
 
 func TestRecommendStepsUpToSaturation(t *testing.T) {
 	cfg := run.RecommendConfig{
-		Items: 100, Profiles: 1, Connections: 1, Rounds: 1, Duration: 30 * time.Millisecond,
+		Items: 100, Profiles: 1, Connections: 1, Rounds: 1, Duration: 100 * time.Millisecond,
 	}
 	r, err := run.Recommend(t.Context(), cfg)
 	if err != nil {
@@ -49,7 +49,7 @@ func TestRecommendStepsUpToSaturation(t *testing.T) {
 
 func TestIngestMeasuresEachWay(t *testing.T) {
 	r, err := run.Ingest(t.Context(), run.IngestConfig{
-		Items: 200, Profiles: 400, Seed: 1, Connections: 4, Rate: 200, Rounds: 1, Duration: 100 * time.Millisecond,
+		Items: 200, Profiles: 400, Seed: 1, Connections: 4, Rate: 200, Rounds: 1, Duration: 300 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/pprof"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	benchrun "github.com/rapport-engine/rapport/bench/run"
+)
+
+func (p *program) benchCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure this machine's Rapport against what the bare parts do",
+		Long: `Measures the product in this process, load generator included, and in turn, in the same rounds, a floor: what
+the bare parts do with the same requests or records. Absolute figures are those of this machine today; the
+ratios can be compared. Nothing of ./data is touched: each benchmark has a temporary directory of its own.`,
+		Example: `  rapport bench recommend
+  rapport bench ingest --duration 10s --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(p.benchRecommendCommand(), p.benchIngestCommand())
+	return cmd
+}
+
+// benchOptions are the flags of every benchmark.
+type benchOptions struct {
+	html, cpuProfile string
+	json             *bool
+	seed             uint64
+	duration         time.Duration
+	rounds           int
+	connections      int
+	items, profiles  int
+}
+
+func newBenchOptions(cmd *cobra.Command, items, profiles int) *benchOptions {
+	o := &benchOptions{json: jsonFlag(cmd)}
+	set := cmd.Flags()
+	set.IntVar(&o.items, "items", items, "items of the catalogue")
+	set.IntVar(&o.profiles, "profiles", profiles, "customers")
+	set.Uint64Var(&o.seed, "seed", 1, "what the invented shop is drawn from")
+	set.DurationVar(&o.duration, "duration", 5*time.Second, "length of one phase")
+	set.IntVar(&o.rounds, "rounds", 3, "rounds; the median of them is reported, with the range")
+	set.IntVar(&o.connections, "connections", 64, "keep-alive connections")
+	set.StringVar(&o.html, "html", "", "write a page with the latency curves to this `file`; a browser draws them with a script from the network")
+	set.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the benchmark, preparation included, to this `file`")
+	return o
+}
+
+func (p *program) benchRecommendCommand() *cobra.Command {
+	var rates string
+	var sessions int
+	cmd := &cobra.Command{
+		Use:   "recommend",
+		Short: "Latency and throughput of /v1/recommend against a bare handler",
+		Long: `Starts a server on a shop of its own making and asks it for recommendations: placements home, product and cart,
+mostly for known customers, a quarter of the requests with a filter, no answer cached. The floor is a bare
+fasthttp handler in the same process that answers as many bytes to the same requests.
+
+A closed loop measures the peak. Open loops send at given rates, whatever the server does, and count latency
+from the time at which each request was due.`,
+		Example: `  rapport bench recommend
+  rapport bench recommend --rate 10000 --rounds 5
+  rapport bench recommend --rate auto                                  doubled from 1,000 until saturation
+  rapport bench recommend --items 5000 --profiles 20000 --duration 1s  small and quick
+  rapport bench recommend --json --html latency.html`,
+		Args: cobra.NoArgs,
+	}
+	o := newBenchOptions(cmd, 100_000, 1_000_000)
+	cmd.Flags().StringVar(&rates, "rate", "1000,5000,10000,20000", "requests a second of the open loop, by commas; auto doubles them until saturation")
+	cmd.Flags().IntVar(&sessions, "sessions", 250_000, "sessions that the model has learned from")
+	cmd.RunE = p.runs(func(cmd *cobra.Command, _ []string) error {
+		cfg := benchrun.RecommendConfig{
+			Items: o.items, Profiles: o.profiles, Sessions: sessions, Seed: o.seed, Connections: o.connections,
+			Duration: o.duration, Rounds: o.rounds, Progress: p.benchProgress(o),
+		}
+		var err error
+		if cfg.Rates, err = parseRates(rates); err != nil {
+			return err
+		}
+		if err := cfg.Validate(); err != nil {
+			return usagef("--%v", err)
+		}
+		return p.bench(cmd.Context(), o, func(ctx context.Context) (benchReport, map[string]any, error) {
+			r, err := benchrun.Recommend(ctx, cfg)
+			return r, map[string]any{"recommend": r}, err
+		})
+	})
+	return cmd
+}
+
+func (p *program) benchIngestCommand() *cobra.Command {
+	var rate float64
+	cmd := &cobra.Command{
+		Use:   "ingest",
+		Short: "Throughput of events over HTTP against a loop that only consumes and decodes",
+		Long: `Sends events over HTTP to a server of its own, acknowledged by the embedded broker with synced writes: in
+batches of 100 and one by one, as fast as they are acknowledged, and one by one at a rate, watching how long it
+takes until the customer's profile shows each. The floor consumes the same records from the same broker and
+decodes them, on as many goroutines, and does nothing else.`,
+		Example: `  rapport bench ingest
+  rapport bench ingest --rate 5000
+  rapport bench ingest --profiles 2000 --duration 1s --rounds 1   small and quick
+  rapport bench ingest --json --html latency.html`,
+		Args: cobra.NoArgs,
+	}
+	o := newBenchOptions(cmd, 10_000, 100_000)
+	cmd.Flags().Float64Var(&rate, "rate", 2000, "events a second whose way to the profile is measured")
+	cmd.RunE = p.runs(func(cmd *cobra.Command, _ []string) error {
+		cfg := benchrun.IngestConfig{
+			Items: o.items, Profiles: o.profiles, Seed: o.seed, Connections: o.connections, Rate: rate,
+			Duration: o.duration, Rounds: o.rounds, Progress: p.benchProgress(o),
+		}
+		if err := cfg.Validate(); err != nil {
+			return usagef("--%v", err)
+		}
+		return p.bench(cmd.Context(), o, func(ctx context.Context) (benchReport, map[string]any, error) {
+			r, err := benchrun.Ingest(ctx, cfg)
+			if err != nil {
+				return nil, nil, err
+			}
+			return r, map[string]any{"ingest": r, "e2e": r.EndToEnd}, nil
+		})
+	})
+	return cmd
+}
+
+// benchReport is what a benchmark ends with.
+type benchReport interface {
+	Write(w io.Writer) error
+	WriteHTML(w io.Writer) error
+}
+
+// bench runs a benchmark and reports.
+func (p *program) bench(ctx context.Context, o *benchOptions, measure func(context.Context) (benchReport, map[string]any, error)) (err error) {
+	if o.cpuProfile != "" {
+		f, err := os.Create(o.cpuProfile)
+		if err != nil {
+			return usagef("--cpuprofile: %v", err)
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return fmt.Errorf("cannot profile: %w", err)
+		}
+		defer pprof.StopCPUProfile()
+	}
+	var page *os.File
+	if o.html != "" { // known to be writable before minutes of measuring
+		if page, err = os.Create(o.html); err != nil {
+			return usagef("--html: %v", err)
+		}
+		defer func() { err = errors.Join(err, page.Close()) }()
+	}
+	report, document, err := measure(ctx)
+	if err != nil {
+		return err
+	}
+	if page != nil {
+		if err := report.WriteHTML(page); err != nil {
+			return err
+		}
+	}
+	if *o.json {
+		return p.printJSON(document)
+	}
+	return report.Write(p.stdout)
+}
+
+// benchProgress tells on standard error what happens.
+func (p *program) benchProgress(o *benchOptions) func(string) {
+	if *o.json {
+		return nil
+	}
+	return func(text string) { fmt.Fprintf(p.stderr, "%s ...\n", text) }
+}
+
+// parseRates reads --rate: none for auto.
+func parseRates(text string) ([]float64, error) {
+	if text == "auto" {
+		return nil, nil
+	}
+	var rates []float64
+	for part := range strings.SplitSeq(text, ",") {
+		rate, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
+		if err != nil {
+			return nil, usagef("--rate: must be numbers by commas, such as 1000,10000, or auto, not %q", text)
+		}
+		rates = append(rates, rate)
+	}
+	return rates, nil
+}
