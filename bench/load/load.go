@@ -6,6 +6,7 @@
 package load
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -66,8 +67,9 @@ func Record(h *hdrhistogram.Histogram, d time.Duration) {
 	_ = h.RecordValue(min(max(d.Microseconds(), 1), h.HighestTrackableValue()))
 }
 
-// callTimeout bounds one request: a phase ends, whatever the server does.
-const callTimeout = 10 * time.Second
+// patience bounds the wait for an answer after the end of a phase: it ends,
+// whatever the server does.
+const patience = 10 * time.Second
 
 // Run sends one phase and returns what it measured. It fails when nothing at
 // all was answered.
@@ -75,13 +77,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if cfg.Connections <= 0 {
 		cfg.Connections = 64
 	}
-	p := &phase{Config: cfg, client: &fasthttp.HostClient{
-		Addr: cfg.Addr, MaxConns: cfg.Connections, MaxIdemponentCallAttempts: 1,
-		ReadTimeout: callTimeout, WriteTimeout: callTimeout, NoDefaultUserAgentHeader: true,
-		Dial: func(addr string) (net.Conn, error) { return net.DialTimeout("tcp", addr, callTimeout) },
-	}}
-	defer p.client.CloseIdleConnections()
-	p.start = time.Now()
+	p := &phase{Config: cfg, start: time.Now()}
 	p.measured = p.start.Add(cfg.Warmup)
 	p.end = p.measured.Add(cfg.Duration)
 	ctx, cancel := context.WithDeadline(ctx, p.end)
@@ -113,7 +109,6 @@ const dueBuffer = 1 << 16
 // phase is one Run.
 type phase struct {
 	Config
-	client               *fasthttp.HostClient
 	start, measured, end time.Time
 	due                  chan int64 // numbers of requests, in an open loop
 	next                 atomic.Int64
@@ -149,11 +144,49 @@ type worker struct {
 	answered, failed, unsent int64
 	fromDue, fromSent        *hdrhistogram.Histogram
 	err                      error
-	req                      fasthttp.Request
-	resp                     fasthttp.Response
+
+	req  fasthttp.Request
+	resp fasthttp.Response
+	conn net.Conn // nil: to be opened
+	in   *bufio.Reader
+	out  *bufio.Writer
+}
+
+// call sends the request and reads the answer, over the connection of the call
+// before where that still stands.
+func (w *worker) call() error {
+	if w.conn == nil {
+		conn, err := net.DialTimeout("tcp", w.Addr, patience)
+		if err == nil {
+			err = conn.SetDeadline(w.end.Add(patience))
+		}
+		if err != nil {
+			return fmt.Errorf("cannot connect: %w", err)
+		}
+		w.conn, w.in, w.out = conn, bufio.NewReaderSize(conn, 16<<10), bufio.NewWriterSize(conn, 64<<10)
+	}
+	err := w.req.Write(w.out)
+	if err == nil {
+		err = w.out.Flush()
+	}
+	if err == nil {
+		err = w.resp.Read(w.in)
+	}
+	if err != nil || w.resp.ConnectionClose() {
+		w.hangUp()
+	}
+	return err
+}
+
+func (w *worker) hangUp() {
+	if w.conn != nil {
+		_ = w.conn.Close()
+		w.conn = nil
+	}
 }
 
 func (w *worker) run(ctx context.Context) {
+	defer w.hangUp()
 	w.req.Header.SetHost(w.Addr)
 	if w.Rate == 0 {
 		for ctx.Err() == nil {
@@ -179,7 +212,7 @@ func (w *worker) send(n int64, due time.Time) {
 	if w.Rate == 0 {
 		t.Due = t.Sent
 	}
-	err := w.client.Do(&w.req, &w.resp)
+	err := w.call()
 	t.Done = time.Now()
 	if err == nil && w.resp.StatusCode() != fasthttp.StatusOK {
 		err = fmt.Errorf("status %d: %.200s", w.resp.StatusCode(), w.resp.Body())
