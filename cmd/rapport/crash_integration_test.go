@@ -32,5 +32,7 @@ func TestKilledServerLosesNothingOfTwoDays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compareKilled(t, f, 20)
+	want := f.undisturbed(t)
+	t.Run("default settings", func(t *testing.T) { f.compare(t, want, 20) })
+	t.Run("many snapshots", func(t *testing.T) { f.compare(t, want, 20, "--snapshot-interval", "0.1s") })
 }

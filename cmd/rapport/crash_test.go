@@ -29,12 +29,14 @@ import (
 const crashBatch = 100
 
 // TestKilledServerLosesNothing sends invented events through a server that is
-// killed four times, and compares with one that is not.
+// killed four times, and compares with one that is not. It saves snapshots so
+// often that each start finds new ones.
 func TestKilledServerLosesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
-	compareKilled(t, inventedFeed(3000, crashSeed(t)), 4)
+	f := inventedFeed(3000, crashSeed(t))
+	f.compare(t, f.undisturbed(t), 4, "--snapshot-interval", "0.1s")
 }
 
 // crashSeed is the seed of the run: printed, and given by RAPPORT_SEED to
@@ -90,20 +92,27 @@ func readFeed(events datasets.Reader, until func(first, at int64) bool, seed uin
 	}
 }
 
-// compareKilled sends f to a server that is killed at random moments, and to
-// one that is not, and compares what they know and what they sent.
-func compareKilled(t *testing.T, f *feed, kills int) {
+// undisturbed sends f to a server that is not killed.
+func (f *feed) undisturbed(t *testing.T) state {
 	t.Helper()
-	calm, killed := newChild(t), newChild(t)
-	f.send(calm, 0)
-	calm.stop()
-	want := readState(t, calm.dir, f.customers)
-	f.send(killed, kills)
-	killed.stop()
-	got := readState(t, killed.dir, f.customers)
-	if len(want.profiles) != len(f.customers) || len(want.messages) == 0 {
-		t.Fatalf("undisturbed: %d profiles of %d customers, %d messages", len(want.profiles), len(f.customers), len(want.messages))
+	c := newChild(t)
+	f.send(c, 0)
+	c.stop()
+	got := readState(t, c.dir, f.customers)
+	if len(got.profiles) != len(f.customers) || len(got.messages) == 0 {
+		t.Fatalf("undisturbed: %d profiles of %d customers, %d messages", len(got.profiles), len(f.customers), len(got.messages))
 	}
+	return got
+}
+
+// compare sends f to a server with args that is killed at random moments, and
+// compares what it knows and what it sent with what want says.
+func (f *feed) compare(t *testing.T, want state, kills int, args ...string) {
+	t.Helper()
+	c := newChild(t, args...)
+	f.send(c, kills)
+	c.stop()
+	got := readState(t, c.dir, f.customers)
 	if diff := diffText(want.messages, got.messages); diff != "" {
 		t.Errorf("messages differ (-undisturbed +killed):\n%.4000s", diff)
 	}
@@ -113,7 +122,7 @@ func compareKilled(t *testing.T, f *feed, kills int) {
 	if diff := diffText(want.inside, got.inside); diff != "" {
 		t.Errorf("what profiles hold differs (-undisturbed +killed):\n%.4000s", diff)
 	}
-	t.Logf("%d batches, %d kills: %d profiles and %d messages compared", len(f.batches), kills, len(want.profiles), len(want.messages))
+	t.Logf("%d profiles and %d messages compared", len(want.profiles), len(want.messages))
 }
 
 // diffText compares entry by entry; cmp alone is slow with thousands.
