@@ -41,7 +41,8 @@ func newSimulation(t *testing.T, partitions int) *simulation {
 	cfg.Partitions = partitions
 	set := rules.BuiltIn()
 	e := &Engine{cfg: cfg, settings: newSettings(&cfg, set), catalogue: recommender.NewCatalogue(),
-		log: slog.New(slog.NewTextHandler(io.Discard, nil)), messages: newRecent(1, func(m *streams.Message) string { return m.ID })}
+		producer: &kafka.Producer{}, // never asked: the workers write to the simulation
+		log:      slog.New(slog.NewTextHandler(io.Discard, nil)), messages: newRecent(1, func(m *streams.Message) string { return m.ID })}
 	e.model = recommender.New(recommender.Config{Placements: placements(set)}, e.catalogue)
 	e.rules.Store(set)
 	s := &simulation{e: e, logs: make([][]streams.Record, partitions), workers: make([]*worker, partitions),
