@@ -30,8 +30,8 @@ type child struct {
 	http *http.Client
 	cmd  *exec.Cmd
 	done chan struct{} // closed when the process has ended
-	// spawned is told of each process as it begins; nil: nobody.
-	spawned func(*os.Process)
+	// spawned is told when a process begins; nil: nobody.
+	spawned func(*child)
 	said    tail // the end of its standard error
 }
 
@@ -69,10 +69,10 @@ func (c *child) listens() bool {
 	if err := c.cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
-	if c.spawned != nil {
-		c.spawned(c.cmd.Process)
-	}
 	c.done = make(chan struct{})
+	if c.spawned != nil {
+		c.spawned(c)
+	}
 	listening := make(chan string, 1)
 	go func() {
 		defer close(c.done)
@@ -96,6 +96,16 @@ func (c *child) listens() bool {
 		c.t.Fatalf("the server does not listen after a minute\n%s", c.said.String())
 	}
 	return false
+}
+
+// ended reports whether the process has ended.
+func (c *child) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // kill ends the process as a power cut would, kill -9, and waits for its end.

@@ -151,12 +151,24 @@ func (f *feed) send(c *child, kills int) {
 	c.spawned = k.spawned
 	c.start()
 	for i, batch := range f.batches {
-		k.beforeBatch(i, c)
+		if again, ok := k.at[i]; ok {
+			f.settle(c, k, f.batches[i-1])
+			k.kill(c)
+			k.again = again
+		}
 		f.sendOne(c, batch)
 	}
-	k.pending.Wait()
-	f.sendOne(c, f.batches[len(f.batches)-1]) // it may be dead; and what is known counts once
+	f.settle(c, k, f.batches[len(f.batches)-1])
 	c.t.Logf("sent %d batches in %v, killed %d times", len(f.batches), time.Since(began).Round(time.Millisecond), k.count)
+}
+
+// settle waits until the killer is done and the server alive. A batch that is
+// known already wakes the next process; its events count once.
+func (f *feed) settle(c *child, k *killer, known []byte) {
+	c.t.Helper()
+	for k.pending.Wait(); c.ended(); k.pending.Wait() {
+		f.sendOne(c, known)
+	}
 }
 
 // sendOne sends a batch until it is acknowledged, to the next process where one
@@ -205,38 +217,32 @@ func newKiller(seed uint64, kills, batches int) *killer {
 	k := &killer{random: rand.New(rand.NewPCG(seed, 1)), at: map[int]bool{}} //nolint:gosec // a test's choice
 	twice := kills / 4
 	for kills -= twice; len(k.at) < kills; {
-		if i := k.random.IntN(batches); !k.known(i) {
+		i := 1 + k.random.IntN(batches-1)
+		if _, known := k.at[i]; !known {
 			k.at[i] = len(k.at) < twice
 		}
 	}
 	return k
 }
 
-func (k *killer) known(i int) bool { _, ok := k.at[i]; return ok }
-
-// beforeBatch lets the process live no longer than killWithin where its time
-// has come.
-func (k *killer) beforeBatch(i int, c *child) {
-	if again, ok := k.at[i]; ok {
-		k.pending.Wait()
-		k.kill(c.cmd.Process)
-		k.again = again
-	}
-}
-
-func (k *killer) spawned(process *os.Process) {
+// spawned lets a process live no longer than killWithin where its time has
+// come.
+func (k *killer) spawned(c *child) {
 	if k.again {
 		k.again = false
-		k.kill(process)
+		k.kill(c)
 	}
 }
 
-func (k *killer) kill(process *os.Process) {
+// kill ends the process that c is now, in a while.
+func (k *killer) kill(c *child) {
+	process, done := c.cmd.Process, c.done
 	k.count++
 	k.pending.Add(1)
 	time.AfterFunc(time.Duration(k.random.Int64N(int64(killWithin))), func() {
 		defer k.pending.Done()
 		_ = process.Kill()
+		<-done
 	})
 }
 
