@@ -82,7 +82,7 @@ func (e *Engine) deliveryGroups() []string {
 
 // report appends what became of a message to the customer's events.
 func (e *Engine) report(ctx context.Context, rec streams.Record) error {
-	return e.Ingest(ctx, []streams.Record{rec})
+	return e.writeOwn(ctx, []streams.Record{rec})
 }
 
 // checkMessage says why a message must not be sent any more, "" when it may.

@@ -55,7 +55,7 @@ func (e *Engine) DeadLetter(ctx context.Context, letters []streams.DeadLetter) e
 		e.gone.deadLetter(letters[i].Reason)
 	}
 	e.mu.Unlock()
-	return e.write(ctx, recs)
+	return e.writeOwn(ctx, recs)
 }
 
 func (e *Engine) write(ctx context.Context, recs []streams.Record) error {
@@ -64,6 +64,16 @@ func (e *Engine) write(ctx context.Context, recs []streams.Record) error {
 		return err
 	}
 	_, err = producer.ProduceSync(ctx, recs)
+	return writeError(err)
+}
+
+// writeOwn writes what Rapport itself has to say, which a full broker takes.
+func (e *Engine) writeOwn(ctx context.Context, recs []streams.Record) error {
+	producer, err := e.writer()
+	if err != nil {
+		return err
+	}
+	_, err = producer.Unlimited().ProduceSync(ctx, recs)
 	return writeError(err)
 }
 

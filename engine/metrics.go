@@ -7,7 +7,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type collector struct {
 	e *Engine
 
-	events, messages, runs, skipped, letters, issues, other, gauges *prometheus.Desc
+	events, messages, runs, skipped, failures, letters, issues, other, gauges *prometheus.Desc
 }
 
 func newCollector(e *Engine) *collector {
@@ -20,6 +20,7 @@ func newCollector(e *Engine) *collector {
 		messages: desc("messages_total", "Messages decided, by trigger.", "trigger"),
 		runs:     desc("runs_total", "Runs started, by trigger.", "trigger"),
 		skipped:  desc("sends_skipped_total", "Sends not made, by trigger and reason.", "trigger", "reason"),
+		failures: desc("condition_failures_total", "Conditions that could not be told and were false, by trigger and kind (missing: no such key or a wrong type; cost: over the limit).", "trigger", "kind"),
 		letters:  desc("dead_letters_total", "Records that could not be applied, by reason.", "reason"),
 		issues:   desc("event_issues_total", "Oddities in events that were applied, by reason.", "reason"),
 		other:    desc("fold_total", "What else the fold did: duplicates and repeats dropped, forwards, links.", "what"),
@@ -38,11 +39,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	each(ch, c.runs, n.Runs)
 	each(ch, c.letters, n.DeadLetters)
 	each(ch, c.issues, n.Issues)
-	for trigger, reasons := range n.Skipped {
-		for reason, v := range reasons {
-			ch <- prometheus.MustNewConstMetric(c.skipped, prometheus.CounterValue, float64(v), trigger, reason)
-		}
-	}
+	each2(ch, c.skipped, n.Skipped)
+	each2(ch, c.failures, n.Failures)
 	each(ch, c.other, map[string]int64{
 		"duplicates": n.Duplicates, "repeated": n.Repeated, "forwarded": n.Forwarded, "links": n.Links,
 		"aliases": n.Aliases, "conflicts": n.Conflicts, "looped": n.Looped, "sessions": n.Sessions, "orders": n.Orders,
@@ -65,5 +63,13 @@ func (c *collector) sizes(ch chan<- prometheus.Metric) {
 func each(ch chan<- prometheus.Metric, d *prometheus.Desc, values map[string]int64) {
 	for label, v := range values {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), label)
+	}
+}
+
+func each2(ch chan<- prometheus.Metric, d *prometheus.Desc, values map[string]map[string]int64) {
+	for a, inner := range values {
+		for b, v := range inner {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), a, b)
+		}
 	}
 }

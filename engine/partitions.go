@@ -34,7 +34,12 @@ func (e partitions) Assigned(ctx context.Context, id int32) (int64, error) {
 	e.mu.Lock()
 	e.owned[id] = p
 	e.mu.Unlock()
-	return max(min(p.applied.Load(), e.model.Position(id)), e.logStart(id)), nil
+	start := e.logStart(id)
+	if p.saver.last.Number == 0 {
+		return start, nil // nothing was ever folded: from the first record there is
+	}
+	model := max(e.model.Position(id), start) // what the model missed and is gone is gone
+	return min(p.applied.Load(), model), nil
 }
 
 // Process folds a batch.
@@ -97,7 +102,7 @@ func (e *Engine) newWorker(id int32) *worker {
 	w.outbox.source = streams.EffectNumber{Topic: kafka.TopicEvents, Partition: id}
 	w.outbox.prev = w.state.Effects
 	w.env = rules.Env{
-		Catalog: w.item, Timezone: e.settings.Timezone,
+		Catalog: w.item, Timezone: e.settings.Timezone, CartTTL: e.settings.Profile.CartTTL,
 		Decode: func(run *profiles.Run, ev *streams.Event) error {
 			return w.decoder.DecodeStored(run.Event, run.StartedBy, run.EventAt, run.EventLoggedAt, ev)
 		},

@@ -45,6 +45,7 @@ func newSimulation(t *testing.T, partitions int) *simulation {
 		log:      slog.New(slog.NewTextHandler(io.Discard, nil)), messages: newRecent(1, func(m *streams.Message) string { return m.ID })}
 	e.model = recommender.New(recommender.Config{Placements: placements(set)}, e.catalogue)
 	e.rules.Store(set)
+	e.producer = new(kafka.Producer) // never used: effects go to s
 	s := &simulation{e: e, logs: make([][]streams.Record, partitions), workers: make([]*worker, partitions),
 		saved: make([]savedPartition, partitions), messages: map[string]string{}}
 	for p := range s.workers {

@@ -15,6 +15,7 @@ type Counts struct {
 	Runs        map[string]int64            // started, by trigger
 	Messages    map[string]int64            // decided, by trigger
 	Skipped     map[string]map[string]int64 // sends not made, by trigger and reason
+	Failures    map[string]map[string]int64 // conditions that could not be told, by trigger and kind
 	DeadLetters map[string]int64            // by reason
 	Issues      map[string]int64            // what was odd in events applied, by reason
 
@@ -35,7 +36,7 @@ type Counts struct {
 func newCounts() Counts {
 	return Counts{
 		Events: map[string]int64{}, Channels: map[string]int64{}, Runs: map[string]int64{},
-		Messages: map[string]int64{}, Skipped: map[string]map[string]int64{},
+		Messages: map[string]int64{}, Skipped: map[string]map[string]int64{}, Failures: map[string]map[string]int64{},
 		DeadLetters: map[string]int64{}, Issues: map[string]int64{},
 	}
 }
@@ -76,13 +77,15 @@ func bump(m map[string]int64, name string) {
 // turned out to be somebody known.
 const skipSuperseded = "superseded"
 
-func (c *Counts) skip(trigger, reason string) {
-	reasons := c.Skipped[trigger]
-	if reasons == nil {
-		reasons = map[string]int64{}
-		c.Skipped[trigger] = reasons
+func (c *Counts) skip(trigger, reason string)  { bump2(c.Skipped, trigger, reason, 1) }
+func (c *Counts) failure(trigger, kind string) { bump2(c.Failures, trigger, kind, 1) }
+
+// bump2 adds n to m[a][b].
+func bump2(m map[string]map[string]int64, a, b string, n int64) {
+	if m[a] == nil {
+		m[a] = map[string]int64{}
 	}
-	reasons[reason]++
+	m[a][b] += n
 }
 
 func (c *Counts) run(trigger string)       { c.Runs[trigger]++ }
@@ -97,14 +100,8 @@ func (c *Counts) add(o *Counts) {
 	addAll(c.Messages, o.Messages)
 	addAll(c.DeadLetters, o.DeadLetters)
 	addAll(c.Issues, o.Issues)
-	for trigger, reasons := range o.Skipped {
-		for reason, n := range reasons {
-			if c.Skipped[trigger] == nil {
-				c.Skipped[trigger] = map[string]int64{}
-			}
-			c.Skipped[trigger][reason] += n
-		}
-	}
+	addAll2(c.Skipped, o.Skipped)
+	addAll2(c.Failures, o.Failures)
 	c.Applied += o.Applied
 	c.Duplicates += o.Duplicates
 	c.Repeated += o.Repeated
@@ -117,6 +114,14 @@ func (c *Counts) add(o *Counts) {
 	c.Sessions += o.Sessions
 	c.Carts += o.Carts
 	c.Orders += o.Orders
+}
+
+func addAll2(to, from map[string]map[string]int64) {
+	for a, inner := range from {
+		for b, n := range inner {
+			bump2(to, a, b, n)
+		}
+	}
 }
 
 func addAll(to, from map[string]int64) {

@@ -97,6 +97,9 @@ func (w *worker) emit(t *rules.Turn) {
 		w.counts.skip(s.Trigger, s.Reason)
 		w.logSkip(t, s)
 	}
+	for _, f := range t.Failures {
+		w.counts.failure(f.Trigger, f.Kind)
+	}
 	for _, trigger := range t.Started {
 		w.counts.run(trigger)
 	}

@@ -15,6 +15,7 @@ import (
 // Limits of one event.
 const (
 	MaxEvent     = 32 << 10 // bytes of a call as JSON
+	slack        = 512      // for what the API adds to one: type and messageId
 	MaxMessageID = 100      // characters
 	MaxName      = 256      // bytes of an event's name
 	MaxProducts  = 1000     // lines of properties.products
@@ -103,7 +104,7 @@ func reset(e *Event) {
 // checkText refuses what no parser should see.
 func checkText(value []byte) error {
 	switch {
-	case len(value) > MaxEvent:
+	case len(value) > MaxEvent+slack:
 		return &InvalidError{Reason: ReasonTooLarge, Detail: "the event has " + strconv.Itoa(len(value)) +
 			" bytes; at most " + strconv.Itoa(MaxEvent) + " are allowed: send fewer properties"}
 	case len(bytes.TrimSpace(value)) == 0:
