@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -200,7 +201,7 @@ func (e *Engine) openBroker(ctx context.Context) error {
 	e.client = kafka.Config{
 		Brokers: e.cfg.Kafka.Brokers, TLS: e.cfg.Kafka.TLS, Prefix: e.cfg.Kafka.Prefix,
 		SASL:       kafka.SASL{Mechanism: e.cfg.Kafka.SASL.Mechanism, User: e.cfg.Kafka.SASL.User, Password: e.cfg.Kafka.SASL.Password},
-		Partitions: e.settings.Partitions, Instance: e.cfg.Instance, SessionTimeout: e.cfg.SessionTimeout,
+		Partitions: e.settings.Partitions, Instance: e.instance(), SessionTimeout: e.cfg.SessionTimeout,
 		Logger: e.opts.Logger, Registerer: e.opts.Registerer,
 	}
 	if len(e.cfg.Kafka.Brokers) > 0 {
@@ -216,13 +217,30 @@ func (e *Engine) openBroker(ctx context.Context) error {
 		return err
 	}
 	e.broker, e.client.Brokers, e.client.Embedded, e.client.Full = broker, broker.Addrs(), true, broker.Full
-	e.client.ProduceTimeout = embeddedPatience
+	e.client.ProduceTimeout, e.client.SessionTimeout = embeddedPatience, embeddedSession
+	e.client.Instance = "embedded" // the only member: the directory is locked
 	return nil
+}
+
+// instance is this process's stable name: the host's where none is given.
+func (e *Engine) instance() string {
+	if e.cfg.Instance != "" {
+		return e.cfg.Instance
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		e.log.Warn("the host has no name; set instance, so that a restart keeps its partitions", "error", err)
+	}
+	return name
 }
 
 // embeddedPatience bounds a produce to the embedded broker, which shares the
 // process's cores: slow is not away.
 const embeddedPatience = 30 * time.Second
+
+// embeddedSession is how long the embedded broker waits for a sign of life:
+// nobody else could take over.
+const embeddedSession = 5 * time.Minute
 
 func (e *Engine) openStore(ctx context.Context) error {
 	store, err := e.newStore()

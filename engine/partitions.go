@@ -27,7 +27,7 @@ type partitions struct{ *Engine }
 // offset, or earlier where the model has not read as far.
 func (e partitions) Assigned(ctx context.Context, id int32) (int64, error) {
 	p := &partition{worker: e.newWorker(id)}
-	p.saver = saver{w: p.worker, store: e.store}
+	p.saver = saver{w: p.worker, store: e.store, kept: newCounts()}
 	if err := p.saver.restore(ctx); err != nil {
 		return 0, err
 	}
@@ -67,7 +67,7 @@ func (e *Engine) drop(id int32) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if p := e.owned[id]; p != nil {
-		e.gone.add(&p.counts)
+		e.gone.add(&p.saver.kept)
 		delete(e.owned, id)
 	}
 }

@@ -18,6 +18,7 @@ type capture struct {
 	meta     snapshot.Meta
 	dirty    []snapshot.Blob
 	produced int64 // effects that must be acknowledged first
+	counts   Counts
 }
 
 // capture takes what changed since the last snapshot, between two batches. It
@@ -33,6 +34,7 @@ func (w *worker) capture() (capture, error) {
 		meta:     snapshot.Meta{Offset: w.state.Offset, LeaderEpoch: -1, Fold: foldVersion, State: encoded},
 		dirty:    w.store.TakeDirty(),
 		produced: w.outbox.produced,
+		counts:   w.counts.clone(),
 	}, nil
 }
 
@@ -41,6 +43,7 @@ type saver struct {
 	w     *worker
 	store snapshot.Store
 	last  snapshot.Meta
+	kept  Counts // what last stands for: what came after it is counted again by whoever restores it
 }
 
 // save snapshots the partition if anything happened since the last one: only
@@ -62,7 +65,7 @@ func (s *saver) save(ctx context.Context) error {
 		s.w.putBack(c.dirty)
 		return fmt.Errorf("cannot save the snapshot of partition %d: %w", s.w.id, err)
 	}
-	s.last = c.meta
+	s.last, s.kept = c.meta, c.counts
 	return nil
 }
 

@@ -92,6 +92,13 @@ func (c *Counts) run(trigger string)       { c.Runs[trigger]++ }
 func (c *Counts) message(trigger string)   { c.Messages[trigger]++ }
 func (c *Counts) deadLetter(reason string) { c.DeadLetters[reason]++ }
 
+// clone returns a copy that shares nothing with c.
+func (c *Counts) clone() Counts {
+	copied := newCounts()
+	copied.add(c)
+	return copied
+}
+
 // add adds o to c.
 func (c *Counts) add(o *Counts) {
 	addAll(c.Events, o.Events)

@@ -21,7 +21,7 @@ func TestBuiltIn(t *testing.T) {
 	for _, p := range s.Placements() {
 		spots = append(spots, p.Name)
 	}
-	if want := []string{"cart", "home", "product"}; !equal(spots, want) {
+	if want := []string{"cart", "home", "product", "trending"}; !equal(spots, want) {
 		t.Fatalf("placements %v, want %v", spots, want)
 	}
 }
@@ -42,7 +42,7 @@ func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	for _, missing := range []string{filepath.Join(dir, "none"), dir} {
 		s, err := Load(missing)
-		if err != nil || len(s.Triggers()) != 3 || len(s.Placements()) != 3 {
+		if err != nil || len(s.Triggers()) != 3 || len(s.Placements()) != 4 {
 			t.Fatalf("%s: %v, want what is built in", missing, err)
 		}
 	}
@@ -54,7 +54,7 @@ func TestLoad(t *testing.T) {
 	write("a.yaml", "triggers:\n  hello:\n    start: {event: Signed Up}\n    steps: [{send: {template: hello, channels: [webhook]}}]\n")
 	write("notes.txt", "{")
 	s, err := Load(dir)
-	if err != nil || len(s.Triggers()) != 1 || len(s.Placements()) != 3 {
+	if err != nil || len(s.Triggers()) != 1 || len(s.Placements()) != 4 {
 		t.Fatalf("%v, want one trigger and the built-in placements", err)
 	}
 	write("b.yaml", "triggers:\n  hello: {}\n")

@@ -105,7 +105,7 @@ func startServer(ctx context.Context, cfg engine.Config, opts engine.Options) (*
 }
 
 func newAPI(cfg engine.Config, e *engine.Engine, log *slog.Logger, metrics *prometheus.Registry) (*api.Server, error) {
-	return api.New(api.Local(e), api.Options{
+	return api.New(e, api.Options{
 		Listen: cfg.Listen, AdminListen: cfg.Admin,
 		Keys: api.Keys(cfg.Keys), CORSOrigins: cfg.CORS.Origins, IdentitySecret: cfg.IdentitySecret,
 		Decoder: &streams.Decoder{Region: cfg.Region}, CartTTL: cfg.CartTTL,
