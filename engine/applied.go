@@ -58,7 +58,7 @@ func (e *Engine) allApplied(ctx context.Context) (bool, error) {
 func (w *worker) effectsAcked() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.outbox.pending) == 0 && w.outbox.acked.Load() >= w.outbox.produced
+	return len(w.outbox.pending) == 0 && w.outbox.acks.upTo() == w.outbox.batches
 }
 
 // Stats sums what the fold has done since the process started.

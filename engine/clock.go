@@ -90,6 +90,14 @@ func (w *worker) tickHistory(t int64) {
 	w.clock.Store(t)
 }
 
+// logHistory sets when an event of history was logged: at its own time, or,
+// where it comes late, at the partition's.
+func (w *worker) logHistory(rec *streams.Record, e *streams.Event) {
+	if rec.Header(streams.HeaderFirst) == nil && bytes.HasPrefix(rec.Header(streams.HeaderClock), clockHistory) {
+		e.LoggedAt = max(e.LoggedAt, w.state.Now)
+	}
+}
+
 // HistoryTick is the HeaderClock value of a tick of history at t, in Unix ms.
 func HistoryTick(t int64) []byte {
 	return strconv.AppendInt(append(make([]byte, 0, 24), clockHistory...), t, 10)

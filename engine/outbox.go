@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"github.com/goccy/go-json"
@@ -19,9 +20,35 @@ type outbox struct {
 	prev    map[string]string    // destination → the last effect's number
 	pending []streams.Record
 
-	produced int64        // handed to the producer; the worker's own
-	acked    atomic.Int64 // acknowledged by the broker
-	failed   atomic.Pointer[error]
+	batches int64 // handed to the producer; the worker's own
+	acks    acks
+	failed  atomic.Pointer[error]
+}
+
+// acks tells up to which batch, without a gap, the broker has acknowledged.
+type acks struct {
+	mu   sync.Mutex
+	all  int64          // every batch up to this one is acknowledged; guarded by mu
+	more map[int64]bool // those beyond it; guarded by mu
+}
+
+func (a *acks) add(batch int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.more == nil {
+		a.more = map[int64]bool{}
+	}
+	a.more[batch] = true
+	for a.more[a.all+1] {
+		a.all++
+		delete(a.more, a.all)
+	}
+}
+
+func (a *acks) upTo() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.all
 }
 
 // begin starts numbering the effects of rec.
@@ -77,13 +104,14 @@ func (o *outbox) flush(ctx context.Context, produce func(context.Context, []stre
 	}
 	batch := o.pending
 	o.pending = make([]streams.Record, 0, len(batch))
-	o.produced += int64(len(batch))
+	o.batches++
+	number := o.batches
 	produce(context.WithoutCancel(ctx), batch, func(err error) {
 		if err != nil {
 			o.failed.CompareAndSwap(nil, &err)
 			return
 		}
-		o.acked.Add(int64(len(batch)))
+		o.acks.add(number)
 	})
 	return nil
 }

@@ -36,6 +36,7 @@ func (w *worker) step(rec *streams.Record) {
 		w.observe(rec, e)
 	}
 	if fresh {
+		w.logHistory(rec, e)
 		w.apply(rec, e)
 	}
 }

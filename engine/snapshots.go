@@ -15,10 +15,10 @@ const foldVersion = 1
 
 // capture is one partition's state at an offset, on its way to the store.
 type capture struct {
-	meta     snapshot.Meta
-	dirty    []snapshot.Blob
-	produced int64 // effects that must be acknowledged first
-	counts   Counts
+	meta    snapshot.Meta
+	dirty   []snapshot.Blob
+	effects int64 // batches of effects that must be acknowledged first
+	counts  Counts
 }
 
 // capture takes what changed since the last snapshot, between two batches. It
@@ -31,10 +31,10 @@ func (w *worker) capture() (capture, error) {
 		return capture{}, fmt.Errorf("cannot encode the state of partition %d: %w", w.id, err)
 	}
 	return capture{
-		meta:     snapshot.Meta{Offset: w.state.Offset, LeaderEpoch: -1, Fold: foldVersion, State: encoded},
-		dirty:    w.store.TakeDirty(),
-		produced: w.outbox.produced,
-		counts:   w.counts.clone(),
+		meta:    snapshot.Meta{Offset: w.state.Offset, LeaderEpoch: -1, Fold: foldVersion, State: encoded},
+		dirty:   w.store.TakeDirty(),
+		effects: w.outbox.batches,
+		counts:  w.counts.clone(),
 	}, nil
 }
 
@@ -56,7 +56,7 @@ func (s *saver) save(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.awaitEffects(ctx, c.produced); err != nil {
+	if err := s.awaitEffects(ctx, c.effects); err != nil {
 		s.w.putBack(c.dirty)
 		return err
 	}
@@ -69,11 +69,12 @@ func (s *saver) save(ctx context.Context) error {
 	return nil
 }
 
-// awaitEffects waits until the broker has acknowledged the first n effects.
+// awaitEffects waits until the broker has acknowledged the first n batches of
+// effects.
 func (s *saver) awaitEffects(ctx context.Context, n int64) error {
 	ticker := time.NewTicker(2 * time.Millisecond)
 	defer ticker.Stop()
-	for s.w.outbox.acked.Load() < n {
+	for s.w.outbox.acks.upTo() < n {
 		if err := s.w.outbox.failed.Load(); err != nil {
 			return *err
 		}

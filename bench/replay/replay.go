@@ -150,7 +150,7 @@ func (f *feeder) event(ctx context.Context, ev *datasets.Event) {
 	if boundary := f.latest - f.latest%tickEvery; boundary > f.ticked {
 		f.tickAll(boundary)
 	}
-	f.batch.add(-1, ev.Key, ev.JSON, f.latest)
+	f.batch.add(-1, ev.Key, ev.JSON, at)
 	f.fed.Events++
 	if f.batch.events++; f.batch.events == batchEvents {
 		f.send(ctx)

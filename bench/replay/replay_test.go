@@ -63,7 +63,7 @@ func TestFeed(t *testing.T) {
 	want := []string{
 		"0 tick history:600000", "1 tick history:600000",
 		"-1 anonymous:1 history:600001", "-1 anonymous:2 history:600500",
-		"-1 anonymous:3 history:600500", // late: logged at the running maximum
+		"-1 anonymous:3 history:600400", // late: logged at the running maximum
 		"0 tick history:1200000", "1 tick history:1200000",
 		"-1 anonymous:1 history:1200000",
 		"0 tick history:1200000", "1 tick history:1200000", // the end

@@ -25,8 +25,9 @@ type historyClock struct {
 }
 
 // historyPosition is how far the clock has come, in Unix ms: the latest event,
-// and the latest tick to every partition. A restart begins at zero again,
-// which repeats a tick and changes nothing: ticks depend on event times alone.
+// and the latest tick to every partition. A restart begins at zero again and
+// may repeat a tick, which changes nothing: what a record says of the time
+// depends on the record alone.
 type historyPosition struct{ latest, ticked int64 }
 
 // tick moves the clock to the time of an event, gives its record the tick that
@@ -34,7 +35,7 @@ type historyPosition struct{ latest, ticked int64 }
 // multiple of tickEvery was passed.
 func (p *historyPosition) tick(records []streams.Record, rec *streams.Record, at int64, partitions int32) []streams.Record {
 	p.latest = max(p.latest, at)
-	rec.Headers = append(rec.Headers, historyHeader(p.latest))
+	rec.Headers = append(rec.Headers, historyHeader(at)) // a late one moves no clock
 	boundary := p.latest - p.latest%tickEvery
 	if boundary <= p.ticked {
 		return records

@@ -182,7 +182,7 @@ func TestHistoryTicksByEventTime(t *testing.T) {
 	}
 	const t0 = 1470009600000 // 2016-08-01T00:00:00Z
 	event := func(ms int64) string { return fmt.Sprintf("-1 history:%d true", ms) }
-	want := append(tick(t0), event(t0+180_000), event(t0+180_000))
+	want := append(tick(t0), event(t0+180_000), event(t0+120_000))
 	want = append(append(want, tick(t0+1_800_000)...), event(t0+1_860_000), event(t0+1_920_000))
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("logged\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
