@@ -15,7 +15,7 @@ var ErrBadCheckpoint = errors.New("not a usable checkpoint")
 
 // checkpointMagic begins a checkpoint; the digit is the format's version. After
 // it come the models as encode writes them and an xxhash64 of all before it.
-const checkpointMagic = "RPTREC1\n"
+const checkpointMagic = "RPTREC2\n"
 
 // Save writes a checkpoint of the models and positions as of one moment.
 // Learning waits while they are copied, not while they are written.

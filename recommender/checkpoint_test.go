@@ -56,7 +56,10 @@ func drawSteps(t *rapid.T) []step {
 
 func TestRestartedEqualsNotRestarted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		cfg := Config{Sessions: 16, Customers: 8, Neighbors: 5, Top: 6}
+		cfg := Config{
+			Sessions: 16, Customers: 8, Neighbors: 5, Top: 6,
+			PastSessions: 8, Session: SessionParams{Depth: 4, Candidates: 9},
+		}
 		one, two := newTeacher(cfg), newTeacher(cfg)
 		steps := drawSteps(t)
 		cut := rapid.IntRange(0, len(steps)-1).Draw(t, "cut")
@@ -119,7 +122,7 @@ func TestLoadUnderOtherBounds(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := ask(t, r, Request{Placement: "product", Items: []string{"i1"}, Limit: 2})
-		if len(a.Items) != 2 || a.Strategy != ViewedTogether {
+		if len(a.Items) != 2 || a.Strategy != Session {
 			t.Errorf("%+v: got %+v", cfg, a)
 		}
 		was := big.r.Stats()
@@ -166,7 +169,7 @@ func TestBadCheckpoints(t *testing.T) {
 func sealed(b []byte) []byte { return binary.LittleEndian.AppendUint64(b, xxhash.Sum64(b)) }
 
 func FuzzLoad(f *testing.F) {
-	te := newTeacher(Config{Sessions: 8, Customers: 8, Neighbors: 3, Top: 4})
+	te := newTeacher(Config{Sessions: 8, Customers: 8, Neighbors: 3, Top: 4, PastSessions: 8})
 	f.Add(saved(f, te.r))
 	for i := range 40 {
 		te.view("a", start+int64(i), fmt.Sprint(i%9))
@@ -176,7 +179,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(whole)
 	f.Add(whole[:len(whole)/2])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r := New(Config{Sessions: 8, Customers: 8, Neighbors: 3, Top: 4}, NewCatalogue())
+		r := New(Config{Sessions: 8, Customers: 8, Neighbors: 3, Top: 4, PastSessions: 8}, NewCatalogue())
 		if err := r.Load(bytes.NewReader(b)); err != nil && !errors.Is(err, ErrBadCheckpoint) {
 			t.Fatal(err)
 		}
@@ -195,7 +198,7 @@ func FuzzLoad(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		again := New(Config{Sessions: 8, Customers: 8, Neighbors: 3, Top: 4}, NewCatalogue())
+		again := New(Config{Sessions: 8, Customers: 8, Neighbors: 3, Top: 4, PastSessions: 8}, NewCatalogue())
 		if err := again.Load(bytes.NewReader(saved(t, r))); err != nil {
 			t.Fatalf("what was loaded cannot be saved and loaded: %v", err)
 		}

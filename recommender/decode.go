@@ -39,6 +39,17 @@ func (d *decoder) byte() byte     { return d.take(1)[0] }
 func (d *decoder) uint32() uint32 { return le.Uint32(d.take(4)) }
 func (d *decoder) uint64() uint64 { return le.Uint64(d.take(8)) }
 
+// uint32v reads a uint32 of varying length.
+func (d *decoder) uint32v() uint32 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 || v > math.MaxUint32 {
+		d.fail("no number")
+		return 0
+	}
+	d.b = d.b[n:]
+	return uint32(v)
+}
+
 func (d *decoder) varint() int64 {
 	v, n := binary.Varint(d.b)
 	if n <= 0 {
@@ -130,6 +141,7 @@ func (m *models) decode(b []byte) error {
 	m.bought.decode(d)
 	m.trends.decode(d)
 	m.sessions.decode(d)
+	m.index.decode(d)
 	m.carts.decode(d)
 	m.decodeCustomers(d)
 	for range d.count(8) {
@@ -232,7 +244,7 @@ func (t *trending) decode(d *decoder) {
 func (s *sessions) decode(d *decoder) {
 	for range d.count(10) {
 		key, last := d.uint64(), d.time()
-		var se session
+		se := session{number: d.uint32v()}
 		for range d.few(sessionItems) {
 			if i := d.item(); i != none && !slices.Contains(se.items[:se.n], i) {
 				se.push(i)
@@ -240,6 +252,44 @@ func (s *sessions) decode(d *decoder) {
 		}
 		if k := s.table.take(key, last); k >= 0 {
 			s.table.data[k] = se
+		}
+	}
+}
+
+// decode fills an empty index. Where it has fewer slots, the oldest sessions are
+// forgotten.
+func (x *sessionIndex) decode(d *decoder) {
+	if x.next = d.uint32(); x.next == 0 {
+		d.fail("no number of a session")
+		return
+	}
+	used := uint32(d.count(2)) //nolint:gosec // not above the length of the data
+	for k := range used {
+		at := d.time()
+		var items [slotItems]uint32
+		n := 0
+		for range d.few(slotItems) {
+			if i := d.item(); i != none && !slices.Contains(items[:n], i) {
+				items[n] = i
+				n++
+			}
+		}
+		if d.bad != "" {
+			return
+		}
+		if used-k > x.size {
+			continue
+		}
+		x.used++
+		x.write(before(x.next, used-k), items[:n], at)
+	}
+	for range d.count(9) {
+		i := d.item()
+		for range d.count(4) {
+			number := d.uint32()
+			if i != none && d.bad == "" {
+				x.post(i, number)
+			}
 		}
 	}
 }

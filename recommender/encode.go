@@ -29,6 +29,7 @@ func (m *models) encode(b []byte) []byte {
 	b = m.bought.state.Load().encode(b)
 	b = m.trends.state.Load().encode(b)
 	b = m.sessions.encode(b)
+	b = m.index.encode(b)
 	b = m.carts.encode(b)
 	b = encodeAssoc(b, &m.customers, appendBought)
 	return m.ordered.encode(b)
@@ -104,10 +105,46 @@ func (st *trendState) encode(b []byte) []byte {
 	return b
 }
 
+// encode writes the sessions, oldest first, then the rings, oldest session first.
+func (x *sessionIndex) encode(b []byte) []byte {
+	b = le.AppendUint32(b, x.next)
+	b = binary.AppendUvarint(b, uint64(x.used))
+	var items [slotItems]uint32
+	for k := range x.used {
+		number := x.numbered(k)
+		n, at := x.read(number, &items)
+		b = binary.AppendVarint(b, at)
+		b = append(b, byte(n))
+		for _, i := range items[:n] {
+			b = le.AppendUint32(b, i)
+		}
+	}
+	rings := 0
+	for i := range x.rings.len() {
+		if _, _, count := x.of(i); count > 0 {
+			rings++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(rings))
+	for i := range x.rings.len() {
+		numbers, last, count := x.of(i)
+		if count == 0 {
+			continue
+		}
+		b = le.AppendUint32(b, i)
+		b = binary.AppendUvarint(b, uint64(count))
+		for k := range count {
+			b = le.AppendUint32(b, numbers[(last-count+1+k)&uint32(len(numbers)-1)].Load())
+		}
+	}
+	return b
+}
+
 func (s *sessions) encode(b []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return encodeAssoc(b, &s.table, func(b []byte, se *session) []byte {
+		b = binary.AppendUvarint(b, uint64(se.number))
 		b = append(b, byte(se.n))
 		for _, i := range se.items[:se.n] {
 			b = le.AppendUint32(b, i)

@@ -16,7 +16,12 @@ const (
 )
 
 // small is a configuration whose tables cost nothing.
-func small() Config { return Config{Sessions: 1024, Customers: 256} }
+func small() Config {
+	placements := append(DefaultPlacements(),
+		Placement{Name: "session", Strategies: []string{Session}},
+		Placement{Name: "together", Strategies: []string{ViewedTogether}})
+	return Config{Sessions: 1024, Customers: 256, Placements: placements}
+}
 
 // teacher feeds events to a recommender in order.
 type teacher struct {

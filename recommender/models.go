@@ -17,6 +17,8 @@ type models struct {
 	bought    *pairs        // bought_together
 	trends    *trending     // trending
 	sessions  *sessions     // items viewed in sessions in progress
+	index     *sessionIndex // session: sessions of the past and in progress
+	weights   *sessionWeights
 	carts     *sessions     // items added to carts lately
 	customers assoc[bought] // what customers bought lately
 	ordered   recentSet     // lines of orders that were learned
@@ -41,6 +43,8 @@ func newModels(c *Config, ids *table) *models {
 		bought:    newPairs(c.BuyHalfLife.Milliseconds(), c.Neighbors),
 		trends:    newTrending(c.TrendHalfLife.Milliseconds(), c.Top, ids),
 		sessions:  newSessions(c.Sessions, c.SessionGap.Milliseconds()),
+		index:     newSessionIndex(c.PastSessions, c.Session.Depth),
+		weights:   newSessionWeights(c.Session),
 		carts:     newSessions(c.Customers, cartGap.Milliseconds()),
 		customers: newAssoc[bought](c.Customers),
 		ordered:   newRecentSet(8 * c.Customers),

@@ -80,9 +80,15 @@ func (m *models) learnView(e *streams.Event) {
 		return
 	}
 	m.saw(i, e.At, trendView)
-	others, fresh := m.sessions.touch(customerKey(e), i, e.At)
+	others, fresh, place := m.sessions.touch(customerKey(e), i, e.At)
 	if fresh {
 		m.meet(m.viewed, i, &others, e.At, 1)
+	}
+	if place < 0 {
+		return
+	}
+	if n := m.index.learn(others.number, others.items[:others.n], i, e.At); n != others.number {
+		m.sessions.note(place, n)
 	}
 }
 
@@ -92,7 +98,7 @@ func (m *models) learnAdd(e *streams.Event) {
 		return
 	}
 	m.saw(i, e.At, trendAdd)
-	others, fresh := m.carts.touch(customerKey(e), i, e.At)
+	others, fresh, _ := m.carts.touch(customerKey(e), i, e.At)
 	if fresh {
 		m.meet(m.bought, i, &others, e.At, pairCart)
 	}

@@ -194,7 +194,7 @@ func TestLandmarkMoves(t *testing.T) {
 	if st := m.viewed.state.Load(); st.landmark != at {
 		t.Fatalf("landmark %d, want %d", st.landmark, at)
 	}
-	a := ask(t, te.r, Request{Placement: "product", Items: []string{"b"}, Limit: 2, Now: at})
+	a := ask(t, te.r, Request{Placement: "together", Items: []string{"b"}, Limit: 2, Now: at})
 	if got := fmt.Sprint(idsOf(a)); got != "[c a]" || a.Items[1].Reason != ViewedTogether {
 		t.Errorf("got %s: %+v", got, a.Items)
 	}

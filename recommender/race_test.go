@@ -20,6 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestAllAtOnce(t *testing.T) {
 	cfg := small()
 	cfg.Neighbors, cfg.Top = 6, 20
+	cfg.PastSessions, cfg.Session.Depth = 16, 8
 	r := New(cfg, NewCatalogue())
 	stop := make(chan struct{})
 	var readers, writers sync.WaitGroup

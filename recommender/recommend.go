@@ -30,7 +30,9 @@ type scratch struct {
 	unknown streams.Item
 	variety variety
 	scores  scores
+	found   scores // sessions compared with the context
 	context []uint32
+	own     uint32 // number of the customer's own session
 }
 
 func newScratch() *scratch { return &scratch{} }
@@ -127,6 +129,8 @@ func (s *scratch) answerOne(req *Request, pl *placement, answer *Answer) {
 // run lets one strategy fill the list; one that is not built gives nothing.
 func (s *scratch) run(name string) {
 	switch name {
+	case Session:
+		s.session()
 	case ViewedTogether:
 		s.viewedTogether()
 	case BoughtTogether:

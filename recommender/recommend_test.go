@@ -25,7 +25,7 @@ func TestNewShoppersChangeTheNextAnswer(t *testing.T) {
 	}
 	for _, c := range [][2]string{{"tea", "cup"}, {"cup", "tea"}} {
 		a := ask(t, te.r, Request{Placement: "product", Items: []string{c[0]}, Limit: 3, Now: start + 2*minute})
-		if a.Items[0].ID != c[1] || a.Items[0].Reason != ViewedTogether || a.Strategy != ViewedTogether {
+		if a.Items[0].ID != c[1] || a.Items[0].Reason != Session || a.Strategy != Session {
 			t.Errorf("with %s: %+v", c[0], a)
 		}
 		if len(a.Items) != 3 || a.Items[1].Reason != Trending {
@@ -180,7 +180,7 @@ func TestUnknownPlacement(t *testing.T) {
 	r := New(small(), NewCatalogue())
 	var a Answer
 	err := r.Recommend(&Request{Placement: "hom"}, &a)
-	if !errors.Is(err, ErrUnknownPlacement) || !strings.Contains(err.Error(), "cart, home, product") {
+	if !errors.Is(err, ErrUnknownPlacement) || !strings.Contains(err.Error(), "cart, home, product, session") {
 		t.Errorf("got %v", err)
 	}
 	r.SetPlacements([]Placement{{Name: "hom", Strategies: []string{"session", "no such"}}})
@@ -264,7 +264,7 @@ func TestExplain(t *testing.T) {
 	te.view("a", start, "tea")
 	te.view("a", start, "cup")
 	te.view("a", start, "jam")
-	a := ask(t, te.r, Request{Placement: "product", Items: []string{"tea", "cup"}, Limit: 1, Explain: true})
+	a := ask(t, te.r, Request{Placement: "together", Items: []string{"tea", "cup"}, Limit: 1, Explain: true})
 	ex := a.Items[0].Explain
 	if sum := ex["viewed_together:tea"] + ex["viewed_together:cup"]; math.Abs(sum-a.Items[0].Score) > 1e-9 || len(ex) != 3 {
 		t.Errorf("got %v for %v", ex, a.Items[0].Score)

@@ -40,12 +40,15 @@ const (
 type Config struct {
 	Placements []Placement // DefaultPlacements()
 
-	MaxItems  int // 1,000,000 item ids learned; new ids beyond are not, unless they are in the catalogue
-	Sessions  int // 262,144 sessions in progress
-	Customers int // 65,536 customers whose recent orders are remembered
-	Neighbors int // 64 neighbours kept for an item, in each of the two pair models
-	Top       int // 1,000 trending items
-	Scan      int // 131,072 items of the catalogue looked at to fill one list
+	MaxItems     int // 1,000,000 item ids learned; new ids beyond are not, unless they are in the catalogue
+	Sessions     int // 262,144 sessions in progress
+	PastSessions int // 1,048,576 sessions of two items or more that session compares with; a power of two
+	Customers    int // 65,536 customers whose recent orders are remembered
+	Neighbors    int // 64 neighbours kept for an item, in each of the two pair models
+	Top          int // 1,000 trending items
+	Scan         int // 131,072 items of the catalogue looked at to fill one list
+
+	Session SessionParams
 
 	ViewHalfLife  time.Duration // 14 days: viewed_together
 	BuyHalfLife   time.Duration // 60 days: bought_together
@@ -61,6 +64,8 @@ func (c Config) withDefaults() Config {
 	}
 	setInt(&c.MaxItems, 1_000_000)
 	setInt(&c.Sessions, 1<<18)
+	setInt(&c.PastSessions, 1<<20)
+	c.Session = c.Session.withDefaults()
 	setInt(&c.Customers, 1<<16)
 	setInt(&c.Neighbors, 64)
 	setInt(&c.Top, 1000)
@@ -91,7 +96,7 @@ func setDuration(v *time.Duration, def time.Duration) {
 type Placement struct {
 	Name string
 	// Strategies fill the list in this order. Those that are not built yet
-	// (session, similar, for_you, buy_again, new) answer nothing.
+	// (similar, for_you, buy_again, new) answer nothing.
 	Strategies []string
 	// Exclude leaves out the customer's "cart", "purchased" and "viewed" items.
 	Exclude []string
@@ -149,6 +154,7 @@ type Request struct {
 	Channel string                   // leaves out items whose channels do not name it
 	Store   string                   // leaves out items that this store lists with stock 0
 	Explain bool
+	Repeats bool  // session may answer items of the session in progress; those in Items never
 	Now     int64 // Unix ms; 0 is the time of the newest event learned
 }
 
@@ -222,6 +228,8 @@ type Stats struct {
 	Items               int    // ids known, of the catalogue and of events
 	Refused             uint64 // ids in events for which there was no room (Config.MaxItems)
 	Sessions, Customers int    // places in use of the bounded tables
+	PastSessions        int    // sessions that the strategy session compares with
+	IndexBytes          int64  // memory of these and of the items' rings of them
 	CheckpointBytes     int64  // size of the last checkpoint saved, 0 before
 }
 
@@ -236,6 +244,8 @@ func (r *Recommender) Stats() Stats {
 		Items:           m.ids.len(),
 		Refused:         m.refused,
 		Sessions:        m.sessions.table.used,
+		PastSessions:    int(m.index.used),
+		IndexBytes:      m.index.bytes(),
 		Customers:       m.customers.used,
 		CheckpointBytes: r.saved.Load(),
 	}

@@ -50,6 +50,26 @@ func (s *scores) add(item uint32, score float64) {
 	}
 }
 
+// addWithin is add while there are fewer than limit candidates; then it only adds
+// to the score of those.
+func (s *scores) addWithin(item uint32, score float64, limit int) {
+	mask := uint32(len(s.places) - 1)
+	for p := item * 0x9E3779B1 >> 7 & mask; ; p = (p + 1) & mask {
+		place := &s.places[p]
+		if place.round != s.round {
+			if len(s.list) < limit {
+				*place = scorePlace{s.round, item, uint32(len(s.list))}
+				s.list = append(s.list, scored{score, item})
+			}
+			return
+		}
+		if place.item == item {
+			s.list[place.at].score += score
+			return
+		}
+	}
+}
+
 // better orders candidates: by score, then by id.
 func better(t *table, a, b scored) bool {
 	if a.score != b.score {

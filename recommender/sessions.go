@@ -15,8 +15,9 @@ type sessions struct {
 }
 
 type session struct {
-	n     uint32
-	items [sessionItems]uint32 // oldest first
+	n      uint32
+	number uint32               // in the sessionIndex, 0 while it is not there
+	items  [sessionItems]uint32 // oldest first
 }
 
 func newSessions(n int, gap int64) *sessions {
@@ -24,28 +25,36 @@ func newSessions(n int, gap int64) *sessions {
 }
 
 // touch notes that item was met in the session of key. It returns the session's
-// other items, oldest first, in a copy, and whether item is new in it. An event
-// from before the session in progress is a session of its own, and changes none.
-func (s *sessions) touch(key uint64, item uint32, at int64) (others session, fresh bool) {
+// other items, oldest first, in a copy, whether item is new in it, and its place,
+// -1 where it has none. An event from before the session in progress is a session
+// of its own, and changes none.
+func (s *sessions) touch(key uint64, item uint32, at int64) (others session, fresh bool, place int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.table.take(key, at)
 	if i < 0 {
-		return session{}, true
+		return session{}, true, -1
 	}
 	last := &s.table.metas[i].last
 	if *last-at > s.gap {
-		return session{}, true
+		return session{}, true, -1
 	}
 	se := &s.table.data[i]
 	if at-*last > s.gap {
-		se.n = 0
+		se.n, se.number = 0, 0
 	}
 	*last = max(*last, at)
 	fresh = !se.remove(item)
 	others = *se
 	se.push(item)
-	return others, fresh
+	return others, fresh, i
+}
+
+// note keeps the number that the session at a place has in the sessionIndex.
+func (s *sessions) note(place int, number uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.table.data[place].number = number
 }
 
 // remove takes item out, reporting whether it was there.

@@ -64,15 +64,25 @@ func (s *scratch) addContext(id string) {
 
 // liveSession takes the session in progress of a customer as the context.
 func (s *scratch) liveSession(key string) {
+	se := s.sessionOf(key)
+	s.takeSession(&se)
+}
+
+// sessionOf returns the session in progress of a customer, empty without one.
+func (s *scratch) sessionOf(key string) session {
 	typ, value, ok := strings.Cut(key, ":")
 	if !ok {
-		return
+		return session{}
 	}
 	now := s.now
 	if now == 0 {
 		now = s.m.newest.Load()
 	}
-	se := s.m.sessions.get(keyOf(typ, value), now)
+	return s.m.sessions.get(keyOf(typ, value), now)
+}
+
+// takeSession makes a session the context.
+func (s *scratch) takeSession(se *session) {
 	for k := int(se.n) - 1; k >= 0; k-- {
 		s.context = append(s.context, se.items[k])
 	}
