@@ -125,6 +125,17 @@ func (x *sessionIndex) write(number uint32, items []uint32, at int64) {
 	s.head.Store(head | uint64(len(items)))
 }
 
+// fetch touches some sessions, so that the memory behind them is read at once.
+func (x *sessionIndex) fetch(list []scored) {
+	var heads [scoreBatch]uint64
+	for k := range list {
+		if s := x.slot(list[k].item); s != nil {
+			heads[k&(scoreBatch-1)] = s.head.Load()
+		}
+	}
+	_ = heads
+}
+
 // read copies the items of a session and returns how many they are, 0 when the
 // session is gone or just changing, and the time of its last click.
 func (x *sessionIndex) read(number uint32, items *[slotItems]uint32) (n int, at int64) {

@@ -10,8 +10,8 @@ import (
 // measured (docs/recommender.md).
 type SessionParams struct {
 	Items      int     // 10: newest items of the session in progress that are looked at, at most 10
-	Depth      int     // 512: newest sessions looked at for each of them, rounded up to a power of two
-	Candidates int     // 1,024: sessions compared in all; the newest item's come first
+	Depth      int     // 128: newest sessions looked at for each of them, rounded up to a power of two
+	Candidates int     // 256: sessions compared in all; the newest item's come first
 	Recency    float64 // 2: items after which an item of the session in progress weighs 1/e
 	Age        float64 // 100: days after which a past session weighs 1/e
 	Distance   float64 // 1: items away from the shared one at which an item of a past session weighs 1/e
@@ -25,8 +25,8 @@ type SessionParams struct {
 func (p SessionParams) withDefaults() SessionParams {
 	setInt(&p.Items, contextItems)
 	p.Items = min(p.Items, contextItems)
-	setInt(&p.Depth, 512)
-	setInt(&p.Candidates, 1024)
+	setInt(&p.Depth, 128)
+	setInt(&p.Candidates, 256)
 	setFloat(&p.Recency, 2)
 	setFloat(&p.Age, 100)
 	setFloat(&p.Distance, 1)
@@ -151,28 +151,38 @@ func (s *scratch) candidates(w *sessionWeights) {
 // scoreSessions gives each item of the sessions found its score. It returns the
 // sum of their similarities.
 func (s *scratch) scoreSessions(w *sessionWeights) (support float64) {
-	var items [slotItems]uint32
 	norm := w.norms[len(s.context)]
 	now := s.m.newest.Load()
 	seen := s.contextBits()
-	for _, c := range s.found.list {
-		if c.item == s.own {
-			continue
-		}
-		n, at := s.m.index.read(c.item, &items)
-		place, newest := s.shared(items[:n], seen)
-		if place < 0 {
-			continue
-		}
-		age := min(max(0, (now-at)/w.step), ages)
-		sim := c.score * norm * w.lengths[n] * w.age[age]
-		support += sim
-		sim *= w.shared[newest]
-		for k := range n {
-			s.scores.add(items[k], sim*w.away[k-place+slotItems-1])
+	for found := s.found.list; len(found) > 0; {
+		batch := found[:min(scoreBatch, len(found))]
+		found = found[len(batch):]
+		s.m.index.fetch(batch)
+		for _, c := range batch {
+			support += s.scoreSession(w, c.item, c.score*norm, now, seen)
 		}
 	}
 	return support
+}
+
+// scoreSession gives each item of one session its score and returns the session's
+// similarity; what the session shares weighs weight.
+func (s *scratch) scoreSession(w *sessionWeights, number uint32, weight float64, now int64, seen uint64) float64 {
+	if number == s.own {
+		return 0
+	}
+	var items [slotItems]uint32
+	n, at := s.m.index.read(number, &items)
+	place, newest := s.shared(items[:n], seen)
+	if place < 0 {
+		return 0
+	}
+	sim := weight * w.lengths[n] * w.age[min(max(0, (now-at)/w.step), ages)]
+	score := sim * w.shared[newest]
+	for k := range n {
+		s.scores.add(items[k], score*w.away[k-place+slotItems-1])
+	}
+	return sim
 }
 
 // contextBits has a bit for each item of the context: an item whose bit is not
