@@ -53,7 +53,7 @@ func TestAllAtOnce(t *testing.T) {
 			if err := r.Save(io.Discard); err != nil {
 				t.Error(err)
 			}
-			r.SetPlacements(DefaultPlacements())
+			r.SetPlacements(cfg.Placements)
 			if n%10 == 9 {
 				if err := r.Load(bytes.NewReader(saved(t, r))); err != nil {
 					t.Error(err)
@@ -77,7 +77,7 @@ func askUntil(t *testing.T, r *Recommender, reader int, stop <-chan struct{}) {
 		}
 		own := fmt.Sprint("i", n%60)
 		req := Request{
-			Placement: r.Placements()[n%5], Items: []string{own}, Limit: 12, Now: start + int64(n),
+			Placement: r.Placements()[n%7], Items: []string{own}, Limit: 12, Now: start + int64(n),
 			Customer: Customer{Key: fmt.Sprint("user:w", n%20)},
 			Filter:   func(it *streams.Item) bool { return it.ID != "i7" },
 		}
