@@ -76,7 +76,7 @@ type Link struct {
 // CatalogChange is one changed item, with the values before and after; New is
 // nil where the item was deleted, Old where it was not known.
 type CatalogChange struct {
-	Number int64  `json:"n"` // offset in `catalog`: the change's number
+	Number int64  `json:"n"` // the change's number: its offset in `catalog` + 1
 	ID     string `json:"id"`
 	Old    *Item  `json:"old,omitempty"`
 	New    *Item  `json:"new,omitempty"`
