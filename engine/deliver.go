@@ -86,9 +86,10 @@ func (e *Engine) report(ctx context.Context, rec streams.Record) error {
 }
 
 // checkMessage says why a message must not be sent any more, "" when it may.
+// History runs faster than messages are delivered: in it none expires.
 func (e *Engine) checkMessage(ctx context.Context, m *streams.Message) string {
 	switch {
-	case !m.Expires.IsZero() && m.Expires.UnixMilli() <= e.Now():
+	case e.Live() && !m.Expires.IsZero() && m.Expires.UnixMilli() <= e.Now():
 		return "expired"
 	case len(m.Data.Items) > 0 && !e.anyAvailable(m.Data.Items):
 		return "unavailable"
