@@ -44,7 +44,7 @@ func (w *worker) route(rec *streams.Record, e *streams.Event) *profiles.Profile 
 
 // target is the identifier that a record is meant for and those it has passed.
 func (w *worker) target(rec *streams.Record, e *streams.Event) (id string, passed []string) {
-	if string(rec.Header(streams.HeaderKind)) != streams.KindForward {
+	if string(rec.Header(streams.HeaderKind)) != streams.KindForward || !streams.Named(string(rec.Key)) {
 		return w.strongest(e).String(), nil
 	}
 	if list := rec.Header(streams.HeaderPassed); len(list) > 0 {
@@ -115,8 +115,12 @@ func (w *worker) linkMessage(m *streams.Message) {
 // onLink makes an identifier at home here the alias of a stronger one.
 func (w *worker) onLink(rec *streams.Record) {
 	var l streams.Link
-	if err := json.Unmarshal(rec.Value, &l); err != nil || l.From == "" || l.To == "" {
+	switch err := json.Unmarshal(rec.Value, &l); {
+	case err != nil:
 		w.deadLetter(rec, fmt.Errorf("cannot read a link: %w", err))
+		return
+	case !streams.Named(l.From) || !streams.Named(l.To):
+		w.deadLetter(rec, fmt.Errorf("cannot link %.300q to %.300q: each must be type:value", l.From, l.To))
 		return
 	}
 	p := w.open(l.From)

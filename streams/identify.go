@@ -77,6 +77,13 @@ func (d *Decoder) ParseIdentifier(s string) (Identifier, error) {
 	return d.Normalize(trim(typ), value)
 }
 
+// Named reports whether s has the form of an identifier, "type:value", which a
+// profile's id must have.
+func Named(s string) bool {
+	typ, value, ok := strings.Cut(s, ":")
+	return ok && validType(typ) && value != "" && len(value) <= MaxIdentifier && !hasControl(value)
+}
+
 // cut shortens what is quoted in an error.
 func cut(s string) string {
 	if len(s) > 64 {
