@@ -2,15 +2,14 @@ package engine
 
 import (
 	"bytes"
-	"strconv"
 
 	"github.com/rapport-engine/rapport/streams"
 )
 
-var (
-	clockLive    = []byte("live")
-	clockHistory = []byte("history:")
-)
+var clockLive = []byte("live")
+
+// maxTick is the end of the year 9999 in Unix ms: no clock shows more.
+const maxTick = 253402300799999
 
 // moveClock applies the tick that a record is or carries: the partition's time
 // moves, and the timers that are due fire (DESIGN.md, rule 2).
@@ -23,9 +22,9 @@ func (w *worker) moveClock(rec *streams.Record) {
 		}
 	case bytes.Equal(value, clockLive):
 		w.goLive()
-		w.tickLive(rec.Time)
+		w.tickLive(min(rec.Time, maxTick))
 	default:
-		if t, ok := parseHistory(value); ok && !w.state.Live {
+		if t, ok := streams.ParseHistory(value); ok && !w.state.Live {
 			w.tickHistory(t)
 		}
 	}
@@ -93,20 +92,10 @@ func (w *worker) tickHistory(t int64) {
 // logHistory sets when an event of history was logged: at its own time, or,
 // where it comes late, at the partition's.
 func (w *worker) logHistory(rec *streams.Record, e *streams.Event) {
-	if rec.Header(streams.HeaderFirst) == nil && bytes.HasPrefix(rec.Header(streams.HeaderClock), clockHistory) {
+	if _, history := streams.ParseHistory(rec.Header(streams.HeaderClock)); history && rec.Header(streams.HeaderFirst) == nil {
 		e.LoggedAt = max(e.LoggedAt, w.state.Now)
 	}
 }
 
 // HistoryTick is the HeaderClock value of a tick of history at t, in Unix ms.
-func HistoryTick(t int64) []byte {
-	return strconv.AppendInt(append(make([]byte, 0, 24), clockHistory...), t, 10)
-}
-
-func parseHistory(b []byte) (int64, bool) {
-	if !bytes.HasPrefix(b, clockHistory) {
-		return 0, false
-	}
-	t, err := strconv.ParseInt(string(b[len(clockHistory):]), 10, 64)
-	return t, err == nil
-}
+func HistoryTick(t int64) []byte { return streams.HistoryClock(t) }

@@ -15,7 +15,7 @@ const historyPrefix = "history:"
 // HeaderFirst says, else the time of a history tick that rides in the record,
 // else the record's own time.
 func readSource(rec *Record) (src source) {
-	src.logged = rec.Time
+	src.logged = min(max(rec.Time, 0), maxTime)
 	src.trust(string(rec.Header(HeaderTrust)))
 	if first := rec.Header(HeaderFirst); first != nil {
 		if logged, at, id, ok := ParseFirst(first); ok {
@@ -23,13 +23,30 @@ func readSource(rec *Record) (src source) {
 			return src
 		}
 	}
-	if h, ok := bytes.CutPrefix(rec.Header(HeaderClock), []byte(historyPrefix)); ok {
-		if ms, err := strconv.ParseInt(string(h), 10, 64); err == nil {
-			src.logged, src.history = ms, true
-		}
+	if ms, ok := ParseHistory(rec.Header(HeaderClock)); ok {
+		src.logged, src.history = ms, true
 	}
 	return src
 }
+
+// HistoryClock is the HeaderClock value of a tick of history at ms.
+func HistoryClock(ms int64) []byte {
+	return strconv.AppendInt(append(make([]byte, 0, 24), historyPrefix...), ms, 10)
+}
+
+// ParseHistory reads the value of a HeaderClock of history, in Unix ms; false
+// for any other, and for a time before 1970 or after the year 9999, which would
+// stop the clock for good.
+func ParseHistory(clock []byte) (ms int64, ok bool) {
+	digits, ok := bytes.CutPrefix(clock, []byte(historyPrefix))
+	if !ok {
+		return 0, false
+	}
+	ms, err := strconv.ParseInt(string(digits), 10, 64)
+	return ms, err == nil && validTime(ms)
+}
+
+func validTime(ms int64) bool { return ms >= 0 && ms <= maxTime }
 
 // FirstHeader returns the HeaderFirst of a forward of e.
 func FirstHeader(e *Event) Header {
@@ -39,13 +56,13 @@ func FirstHeader(e *Event) Header {
 }
 
 // ParseFirst reads the value of HeaderFirst; false when it is malformed. Times
-// are Unix ms.
+// are Unix ms, from 1970 to the year 9999.
 func ParseFirst(v []byte) (logged, at int64, messageID string, ok bool) {
 	a, rest, ok1 := strings.Cut(string(v), " ")
 	b, id, ok2 := strings.Cut(rest, " ")
 	logged, err1 := strconv.ParseInt(a, 10, 64)
 	at, err2 := strconv.ParseInt(b, 10, 64)
-	return logged, at, id, ok1 && ok2 && err1 == nil && err2 == nil && id != ""
+	return logged, at, id, ok1 && ok2 && err1 == nil && err2 == nil && id != "" && validTime(logged) && validTime(at)
 }
 
 // readTimes sets At and LoggedAt.
