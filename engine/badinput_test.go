@@ -100,6 +100,9 @@ func TestBadRecordsStopNoPartition(t *testing.T) {
 		}
 	}
 	for _, l := range r.DeadLetters(1000, "") {
+		if len(l.Event) > 4<<10 {
+			t.Errorf("%s: %d bytes are listed", l.Number, len(l.Event))
+		}
 		if l.Detail == "" || strings.Contains(l.Detail, "%!") || len(l.Detail) > 1000 {
 			t.Errorf("%s: detail %.2000q", l.Number, l.Detail)
 		}

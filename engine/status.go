@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -44,6 +45,10 @@ func (e *Engine) noteMessage(rec *streams.Record) {
 	e.messages.add(m)
 }
 
+// listedEvent is how much of an event the list of dead letters holds, in bytes;
+// the topic has all of it.
+const listedEvent = 4 << 10
+
 func (e *Engine) noteLetter(rec *streams.Record) {
 	var l streams.DeadLetter
 	if err := json.Unmarshal(rec.Value, &l); err != nil {
@@ -53,6 +58,7 @@ func (e *Engine) noteLetter(rec *streams.Record) {
 	if l.Number == "" {
 		l.Number = fmt.Sprintf("%s/%d/%d", kafka.TopicDeadLetter, rec.Partition, rec.Offset)
 	}
+	l.Event = bytes.Clone(l.Event[:min(len(l.Event), listedEvent)])
 	e.letters.add(l)
 }
 
