@@ -125,3 +125,17 @@ func bytesOf(headers []streams.Header) []streams.Header {
 	}
 	return list
 }
+
+func TestAnEngineThatIsStoppedWhileItStartsHasNoError(t *testing.T) {
+	for n := range 20 {
+		e, err := engine.New(testConfig(t.TempDir()), engine.Options{Quiet: true, Volatile: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n)*time.Millisecond)
+		if err := e.Run(ctx); err != nil {
+			t.Errorf("after %d ms: %v", n, err)
+		}
+		cancel()
+	}
+}

@@ -138,6 +138,9 @@ func counted(set *rules.Set) map[string]bool {
 // only for one that cannot, and nil when ctx ended.
 func (e *Engine) Run(ctx context.Context) error {
 	if err := e.open(ctx); err != nil {
+		if ctx.Err() != nil {
+			return e.close()
+		}
 		return errors.Join(err, e.close())
 	}
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
