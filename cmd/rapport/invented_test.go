@@ -10,7 +10,7 @@ import (
 )
 
 // inventedFeed is so many events of a small shop: about eight hours of visits,
-// carts that are left or bought, and logins. What a customer does before a login
+// carts that are left or bought, and logins; one in ten is sent late. What a customer does before a login
 // stays apart from what follows it: when a forward arrives is no matter of the
 // log.
 func inventedFeed(n int, seed uint64) *feed {
@@ -37,14 +37,18 @@ func (v *inventor) Next(ev *datasets.Event) error {
 	}
 	v.line++
 	v.now = v.now.Add(time.Duration(v.random.IntN(20_000)) * time.Millisecond)
+	at := v.now
+	if v.random.IntN(10) == 0 { // some come late
+		at = at.Add(-time.Duration(v.random.IntN(90)) * time.Minute)
+	}
 	who := v.random.IntN(150)
 	id, key := fmt.Sprintf(`"anonymousId":"a%d"`, who), fmt.Sprintf("anonymous:a%d", who)
 	if who < 50 {
 		id, key = fmt.Sprintf(`"userId":"u%d","anonymousId":"of-u%d"`, who, who), fmt.Sprintf("user:u%d", who)
 	}
 	ev.JSON = fmt.Appendf(ev.JSON[:0], `{"messageId":"invented:%d",%s,"timestamp":%q,"context":{"channel":%q},%s}`,
-		v.line, id, v.now.Format(time.RFC3339Nano), []string{"web", "app", "pos"}[v.random.IntN(3)], v.call(who))
-	ev.Key, ev.At, ev.Line = []byte(key), v.now.UnixMilli(), v.line
+		v.line, id, at.Format(time.RFC3339Nano), []string{"web", "app", "pos"}[v.random.IntN(3)], v.call(who))
+	ev.Key, ev.At, ev.Line = []byte(key), at.UnixMilli(), v.line
 	return nil
 }
 
