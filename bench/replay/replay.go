@@ -30,6 +30,7 @@ const (
 
 // Enqueuer takes records for the log in their order; done is called once, when
 // the broker has all of them or refused. It blocks while too much is on its way.
+// After done without an error the records and what they point to are used again.
 type Enqueuer interface {
 	Enqueue(ctx context.Context, records []streams.Record, done func(error))
 }
@@ -64,7 +65,7 @@ const maxSamples = 5
 func Feed(ctx context.Context, r datasets.Reader, to Enqueuer, opts Options) (Fed, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	f := &feeder{to: to, opts: opts, cancel: cancel, slots: make(chan struct{}, inFlight), limit: time.Now().UnixMilli() + streams.MaxAhead}
+	f := &feeder{to: to, opts: opts, cancel: cancel, slots: make(chan struct{}, inFlight), free: make(chan batch, inFlight), limit: time.Now().UnixMilli() + streams.MaxAhead}
 	var ev datasets.Event
 	for ctx.Err() == nil {
 		err := r.Next(&ev)
@@ -92,6 +93,7 @@ type feeder struct {
 	cancel  context.CancelCauseFunc
 	pending sync.WaitGroup // batches on their way
 	slots   chan struct{}  // one for each of them
+	free    chan batch     // memory of those that arrived
 	limit   int64          // later times would stop the clock for good
 	fed     Fed
 
@@ -99,8 +101,8 @@ type feeder struct {
 	batch          batch
 }
 
-// batch is what goes to the engine at once. It is the engine's afterwards, so
-// each is made anew.
+// batch is what goes to the engine at once. It is the engine's until the broker
+// has it; then its memory is used again.
 type batch struct {
 	records []streams.Record
 	headers []streams.Header
@@ -109,12 +111,27 @@ type batch struct {
 	now     int64 // when the broker gets it: retention goes by that, not by history
 }
 
-func newBatch() batch {
-	return batch{
-		records: make([]streams.Record, 0, batchEvents+64),
-		headers: make([]streams.Header, 0, batchEvents+64),
-		bytes:   make([]byte, 0, batchEvents*480),
-		now:     time.Now().UnixMilli(),
+// newBatch is an empty batch, in the memory of an earlier one if one is free.
+func (f *feeder) newBatch() batch {
+	var b batch
+	select {
+	case b = <-f.free:
+	default:
+		b = batch{
+			records: make([]streams.Record, 0, batchEvents+256),
+			headers: make([]streams.Header, 0, batchEvents+256),
+			bytes:   make([]byte, 0, batchEvents*640),
+		}
+	}
+	b.now = time.Now().UnixMilli()
+	return b
+}
+
+// release lets the memory of a batch be used again.
+func (f *feeder) release(b batch) {
+	select {
+	case f.free <- batch{records: b.records[:0], headers: b.headers[:0], bytes: b.bytes[:0]}:
+	default:
 	}
 }
 
@@ -144,7 +161,7 @@ func (f *feeder) event(ctx context.Context, ev *datasets.Event) {
 		f.fed.First = at
 	}
 	if f.batch.records == nil {
-		f.batch = newBatch()
+		f.batch = f.newBatch()
 	}
 	f.latest = max(f.latest, at)
 	if boundary := f.latest - f.latest%tickEvery; boundary > f.ticked {
@@ -195,9 +212,9 @@ func (b *batch) keep(data []byte) []byte {
 
 // send hands the batch over. The first refusal ends the replay.
 func (f *feeder) send(ctx context.Context) {
-	records := f.batch.records
+	sent := f.batch
 	f.batch = batch{}
-	if len(records) == 0 {
+	if len(sent.records) == 0 {
 		return
 	}
 	select {
@@ -206,10 +223,12 @@ func (f *feeder) send(ctx context.Context) {
 		return
 	}
 	f.pending.Add(1)
-	f.to.Enqueue(ctx, records, func(err error) {
+	f.to.Enqueue(ctx, sent.records, func(err error) {
 		<-f.slots
 		if err != nil {
 			f.cancel(fmt.Errorf("cannot write to the log: %w", err))
+		} else {
+			f.release(sent)
 		}
 		f.pending.Done()
 	})
@@ -223,7 +242,7 @@ func (f *feeder) finish(ctx context.Context) error {
 	f.fed.Last = f.latest
 	if f.latest > 0 {
 		if f.batch.records == nil {
-			f.batch = newBatch()
+			f.batch = f.newBatch()
 		}
 		f.tickAll(f.latest)
 	}

@@ -1,9 +1,11 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,7 +22,13 @@ type log struct {
 }
 
 func (l *log) Enqueue(_ context.Context, records []streams.Record, done func(error)) {
-	l.records = append(l.records, records...)
+	for _, r := range records { // their memory is used again
+		r.Key, r.Value, r.Headers = bytes.Clone(r.Key), bytes.Clone(r.Value), slices.Clone(r.Headers)
+		for i := range r.Headers {
+			r.Headers[i].Value = bytes.Clone(r.Headers[i].Value)
+		}
+		l.records = append(l.records, r)
+	}
 	go done(l.err)
 }
 
