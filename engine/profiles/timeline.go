@@ -122,12 +122,15 @@ func checkTimeline(b []byte) error {
 // remember puts e into the timeline. The usual event, the newest, is put
 // before the others without decoding them.
 func (p *Profile) remember(e *streams.Event) {
-	entry := newEntry(e)
+	if len(p.Timeline) > 0 && e.At < p.TimelineAt {
+		p.insertEntry(newEntry(e), e.At)
+		return
+	}
+	var entry Entry
+	var items [maxItems]string
+	entry.Items = appendItemIDs(items[:0], e)
+	entry.fill(e)
 	if len(p.Timeline) > 0 {
-		if e.At < p.TimelineAt {
-			p.insertEntry(entry, e.At)
-			return
-		}
 		entry.Older = e.At - p.TimelineAt
 	}
 	p.TimelineAt = e.At
@@ -183,7 +186,13 @@ func firstEntries(b []byte, n int) []byte {
 }
 
 func newEntry(e *streams.Event) *Entry {
-	entry := &Entry{Items: itemIDs(e)}
+	entry := &Entry{Items: appendItemIDs(nil, e)}
+	entry.fill(e)
+	return entry
+}
+
+// fill makes an entry that of e, but for the items.
+func (entry *Entry) fill(e *streams.Event) {
 	entry.MessageId, entry.Uuid = splitUUID(cut(e.MessageID, maxText))
 	code := codes[e.Name]
 	if code == 0 {
@@ -200,18 +209,13 @@ func newEntry(e *streams.Event) *Entry {
 	if v := eventValue(e) * 1e4; math.Abs(v) < 1<<62 {
 		entry.Value = int64(math.Round(v))
 	}
-	return entry
 }
 
 // maxItems bounds the products that a timeline entry names.
 const maxItems = 20
 
-func itemIDs(e *streams.Event) []string {
+func appendItemIDs(ids []string, e *streams.Event) []string {
 	lines := eventLines(e)
-	if len(lines) == 0 {
-		return nil
-	}
-	ids := make([]string, 0, min(len(lines), maxItems))
 	for i := range lines {
 		if len(ids) < maxItems && lines[i].ID != "" {
 			ids = append(ids, lines[i].ID)
