@@ -46,7 +46,12 @@ func (l *log) lines() []string {
 
 func feed(t *testing.T, rows string, l *log, opts Options) (Fed, error) {
 	t.Helper()
-	r, err := datasets.NewReader(strings.NewReader(rows), "retailrocket")
+	return feedAs(t, "retailrocket", rows, l, opts)
+}
+
+func feedAs(t *testing.T, format, rows string, l *log, opts Options) (Fed, error) {
+	t.Helper()
+	r, err := datasets.NewReader(strings.NewReader(rows), format)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,8 +75,7 @@ func TestFeed(t *testing.T) {
 	}
 	want := []string{
 		"0 tick history:600000", "1 tick history:600000",
-		"-1 anonymous:1 history:600001", "-1 anonymous:2 history:600500",
-		"-1 anonymous:3 history:600400", // late: logged at the running maximum
+		"-1 anonymous:1 history:600001", "-1 anonymous:3 history:600400", "-1 anonymous:2 history:600500",
 		"0 tick history:1200000", "1 tick history:1200000",
 		"-1 anonymous:1 history:1200000",
 		"0 tick history:1200000", "1 tick history:1200000", // the end
@@ -81,6 +85,23 @@ func TestFeed(t *testing.T) {
 	}
 	wantFed := Fed{Events: 4, Outside: 1, Invalid: 1, Samples: []string{"line 5: has 1 values, not 5"}, First: 600001, Last: 1200000}
 	if diff := cmp.Diff(wantFed, fed); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFeedOfALateEvent(t *testing.T) {
+	var l log
+	fed, err := feedAs(t, "segment", `{"type":"page","messageId":"a","anonymousId":"1","timestamp":"2015-06-02T05:00:01Z"}
+{"type":"page","messageId":"b","anonymousId":"2","timestamp":"2015-06-02T05:00:00Z"}
+`, &l, Options{Partitions: 1})
+	if err != nil || fed.Events != 2 {
+		t.Fatalf("%v %+v", err, fed)
+	}
+	want := []string{ // its tick is its own time, which moves no clock back
+		"0 tick history:1433221200000", "-1 anonymous:1 history:1433221201000", "-1 anonymous:2 history:1433221200000",
+		"0 tick history:1433221201000", // the end
+	}
+	if diff := cmp.Diff(want, l.lines()); diff != "" {
 		t.Error(diff)
 	}
 }
