@@ -33,8 +33,8 @@ func (w *worker) moveClock(rec *streams.Record) {
 // goLive tells the process that this log takes live events, so that its owner
 // ticks.
 func (w *worker) goLive() {
-	if !w.toldLive {
-		w.toldLive = true
+	if !w.state.Fed {
+		w.state.Fed = true
 		w.onLive()
 	}
 }

@@ -124,8 +124,8 @@ func (w *worker) resume() {
 	w.outbox.prev = w.state.Effects
 	w.clock.Store(w.state.Now)
 	w.applied.Store(w.state.Offset)
-	if w.state.Live {
-		w.goLive()
+	if w.state.Fed || w.state.Live {
+		w.onLive()
 	}
 	w.setTimers()
 }

@@ -38,16 +38,15 @@ type worker struct {
 
 	store *profiles.Store // read by anyone, written by this worker
 
-	mu       sync.Mutex // held for a batch; guards everything below
-	rules    *rules.Set
-	state    state
-	timers   rules.Timers
-	outbox   outbox
-	counts   Counts
-	event    streams.Event
-	scratch  rules.Turn
-	env      rules.Env
-	toldLive bool
+	mu      sync.Mutex // held for a batch; guards everything below
+	rules   *rules.Set
+	state   state
+	timers  rules.Timers
+	outbox  outbox
+	counts  Counts
+	event   streams.Event
+	scratch rules.Turn
+	env     rules.Env
 
 	clock   atomic.Int64 // state.Now, for readers
 	applied atomic.Int64 // state.Offset after the last batch, for readers
@@ -58,6 +57,9 @@ type state struct {
 	Offset int64 `json:"offset"` // next record to apply
 	Now    int64 `json:"now"`    // the partition's time: the greatest tick
 	Live   bool  `json:"live"`   // has had a live tick
+	// Fed says that there was a record of a live log, a tick or not: its owner
+	// ticks, whoever that is.
+	Fed bool `json:"fed"`
 	// Catalog is the change number that conditions read the catalogue as of.
 	Catalog int64 `json:"catalog"`
 	// Watermarks holds, for each source, the number of the last effect applied.
