@@ -17,28 +17,41 @@ import (
 // deliver takes messages to the sinks: each sink is a consumer group of its
 // own, so that a slow one delays no other.
 func (e *Engine) deliver(ctx context.Context) error {
-	sinks, routes, err := e.sinks()
-	if err != nil {
-		return err
+	if e.deliveries == nil {
+		var err error
+		if e.deliveries, err = e.newDeliveries(); err != nil {
+			return err
+		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	for name, d := range e.deliveries {
+		h := &sinkHandler{d: d, offsets: map[int32]int64{}}
+		g.Go(func() error { return kafka.RunCommitted(ctx, e.client, deliveryGroup+name, kafka.TopicMessages, h) })
+	}
+	return g.Wait()
+}
+
+// newDeliveries makes a delivery for each sink, by the sink's name. They
+// outlive a fold that starts again: what they have sent is not sent again.
+func (e *Engine) newDeliveries() (map[string]*delivery.Delivery, error) {
+	sinks, routes, err := e.sinks()
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]*delivery.Delivery{}
 	for _, sink := range sinks {
-		d, err := delivery.New(delivery.Config{
+		all[sink.Name()], err = delivery.New(delivery.Config{
 			Sink: sink, Routes: routes, Check: e.checkMessage, Report: e.report,
 			DeadLetter: func(ctx context.Context, l streams.DeadLetter) error {
 				return e.DeadLetter(ctx, []streams.DeadLetter{l})
 			},
-			Logger: e.opts.Logger,
+			Logger: e.opts.Logger, Registerer: e.opts.Registerer,
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		h := &sinkHandler{d: d, offsets: map[int32]int64{}}
-		g.Go(func() error {
-			return kafka.RunCommitted(ctx, e.client, deliveryGroup+sink.Name(), kafka.TopicMessages, h)
-		})
 	}
-	return g.Wait()
+	return all, nil
 }
 
 // deliveryGroup begins the names of the sinks' consumer groups.
@@ -123,8 +136,12 @@ type sinkHandler struct {
 	offsets map[int32]int64 // next to deliver; guarded by mu
 }
 
-// Restore takes up the watermarks of the last commit.
-func (h *sinkHandler) Restore(partition int32, _ int64, metadata string) {
+// Restore takes up the last commit: its offset, so that a commit before the
+// first message does not go back, and its watermarks.
+func (h *sinkHandler) Restore(partition int32, offset int64, metadata string) {
+	h.mu.Lock()
+	h.offsets[partition] = offset
+	h.mu.Unlock()
 	var marks []streams.EffectNumber
 	for _, s := range strings.Fields(metadata) {
 		if n, err := streams.ParseEffect(s); err == nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/rapport-engine/rapport/recommender"
 	"github.com/rapport-engine/rapport/rules"
 	"github.com/rapport-engine/rapport/streams"
+	"github.com/rapport-engine/rapport/streams/delivery"
 	"github.com/rapport-engine/rapport/streams/kafka"
 )
 
@@ -65,8 +66,9 @@ type Engine struct {
 	catalogSeen   atomic.Int64 // number of the last change that the catalogue shows
 	live          atomic.Bool
 	snapshotError atomic.Pointer[error]
-	modelSaved    atomic.Pointer[[]int64] // positions of the model's last checkpoint
-	saving        sync.Mutex              // one snapshot at a time; before mu
+	modelSaved    atomic.Pointer[[]int64]       // positions of the model's last checkpoint
+	saving        sync.Mutex                    // one snapshot at a time; before mu
+	deliveries    map[string]*delivery.Delivery // by sink; deliver's own
 
 	mu       sync.RWMutex // guards what follows
 	running  bool

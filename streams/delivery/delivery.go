@@ -302,14 +302,12 @@ func (d *Delivery) Watermarks(number int32) []streams.EffectNumber {
 	return list
 }
 
-// Restore sets the watermarks of a partition that was just assigned, as
-// Watermarks returned them, and forgets what was known of it.
+// Restore takes up a partition that was just assigned, with the watermarks that
+// Watermarks returned to whoever committed them. What this process has finished
+// itself stays known: a commit may have failed after it.
 func (d *Delivery) Restore(number int32, watermarks []streams.EffectNumber) {
-	p := &partition{watermarks: map[string]streams.EffectNumber{}}
+	p := d.partition(number)
 	for _, n := range watermarks {
 		p.raise(n)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.partitions[number] = p
 }

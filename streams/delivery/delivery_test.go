@@ -238,6 +238,11 @@ func TestWatermark(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "sent", sink.sent, "[a b d]")
+	next.Restore(3, d.Watermarks(3)) // of a commit that is older than what it has sent
+	if err := next.Handle(ctx, 3, []streams.Record{record(4, "d", "webhook", "user:1")}); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "sent", sink.sent, "[a b d]")
 
 	raised := record(1, "e", "webhook", "user:1")
 	raised.Headers[0].Value = []byte("events/3/1/1/0") // a later incarnation
