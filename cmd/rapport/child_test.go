@@ -26,10 +26,11 @@ type child struct {
 	dir  string // its data directory
 	args []string
 
-	url  string
-	http *http.Client
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process has ended
+	url     string
+	metrics string // where its metrics are
+	http    *http.Client
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when the process has ended
 	// spawned is told when a process begins; nil: nobody.
 	spawned func(*child)
 	said    tail // the end of its standard error
@@ -78,6 +79,9 @@ func (c *child) listens() bool {
 		defer close(c.done)
 		lines := bufio.NewScanner(io.TeeReader(stderr, &c.said))
 		for lines.Scan() {
+			if _, url, ok := strings.Cut(lines.Text(), "metrics on "); ok {
+				c.metrics = url // said before it listens
+			}
 			if _, url, ok := strings.Cut(lines.Text(), "listening on "); ok {
 				listening <- url
 			}

@@ -49,6 +49,9 @@ func (p *program) serve(ctx context.Context, cfg engine.Config) error {
 	if err != nil {
 		return err
 	}
+	if admin := s.api.AdminAddr(); admin != "" {
+		fmt.Fprintf(p.stderr, "metrics on http://%s/metrics\n", admin)
+	}
 	fmt.Fprintf(p.stderr, "listening on http://%s\n", s.api.Addr())
 	reloading, cancel := context.WithCancel(ctx)
 	defer cancel()
