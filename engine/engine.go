@@ -43,6 +43,9 @@ type Options struct {
 	MessageLog io.Writer  // where the log sink writes; nil: standard output
 	// Quiet delivers nothing: messages are decided only.
 	Quiet bool
+	// Unsynced leaves it to the operating system when to write the log and the
+	// snapshots to disk: for what can be done again, such as a replay.
+	Unsynced bool
 	// Volatile keeps nothing: the embedded broker's log stays in memory.
 	Volatile bool
 }
@@ -214,7 +217,7 @@ func (e *Engine) openBroker(ctx context.Context) error {
 	}
 	broker, err := kafka.StartEmbedded(ctx, kafka.EmbeddedConfig{
 		Dir: filepath.Join(e.cfg.Data, "log"), Memory: e.opts.Volatile, Partitions: e.settings.Partitions,
-		Prefix: e.cfg.Kafka.Prefix, SyncWrites: true, DataLimit: int64(e.cfg.DataLimit), Logger: e.opts.Logger,
+		Prefix: e.cfg.Kafka.Prefix, SyncWrites: !e.opts.Unsynced, DataLimit: int64(e.cfg.DataLimit), Logger: e.opts.Logger,
 		Holders: map[string][]string{kafka.TopicEvents: {holderSnapshots, holderModel}},
 		Groups:  map[string][]string{kafka.TopicMessages: e.deliveryGroups()},
 	})
@@ -260,7 +263,7 @@ func (e *Engine) newStore() (snapshot.Store, error) {
 	if len(e.cfg.Redis.Addrs) > 0 {
 		return redis.New(redis.Options{Addrs: e.cfg.Redis.Addrs, Prefix: e.cfg.Kafka.Prefix})
 	}
-	return pebble.Open(filepath.Join(e.cfg.Data, "snapshots"), pebble.Options{Memory: e.opts.Volatile, Logger: e.opts.Logger})
+	return pebble.Open(filepath.Join(e.cfg.Data, "snapshots"), pebble.Options{Memory: e.opts.Volatile, NoSync: e.opts.Unsynced, Logger: e.opts.Logger})
 }
 
 // fold owns partitions and folds them until ctx ends or something fails.

@@ -86,7 +86,7 @@ func (p *program) replay(ctx context.Context, path string, o *replayOptions) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	e, err := startEngine(ctx, cfg, engine.Options{Quiet: !o.deliver, Logger: p.warnings(), MessageLog: p.stderr})
+	e, err := startEngine(ctx, cfg, engine.Options{Quiet: !o.deliver, Unsynced: true, Logger: p.warnings(), MessageLog: p.stderr})
 	if err != nil {
 		return err
 	}
