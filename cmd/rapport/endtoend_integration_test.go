@@ -166,7 +166,7 @@ func (s *testShop) twoProcesses(node *kafkatest.Node) {
 	if other.get("/v1/items/p3", nil) != http.StatusOK {
 		s.t.Error(other.last)
 	}
-	if got := other.recommend("placement=beside&items=p1"); got["p6"] != "" || len(got) == 0 {
+	if got := other.recommend("placement=beside&items=p1"); got["p2"] != "" || got["p4"] != "viewed_together" {
 		s.t.Errorf("the other process recommends %v", got)
 	}
 	s.delivered(node)
