@@ -39,14 +39,23 @@ func (d *decoder) byte() byte     { return d.take(1)[0] }
 func (d *decoder) uint32() uint32 { return le.Uint32(d.take(4)) }
 func (d *decoder) uint64() uint64 { return le.Uint64(d.take(8)) }
 
-// uint32v reads a uint32 of varying length.
-func (d *decoder) uint32v() uint32 {
+func (d *decoder) uvarint() uint64 {
 	v, n := binary.Uvarint(d.b)
-	if n <= 0 || v > math.MaxUint32 {
+	if n <= 0 {
 		d.fail("no number")
 		return 0
 	}
 	d.b = d.b[n:]
+	return v
+}
+
+// uint32v reads a uint32 of varying length.
+func (d *decoder) uint32v() uint32 {
+	v := d.uvarint()
+	if v > math.MaxUint32 {
+		d.fail("no number of 32 bits")
+		return 0
+	}
 	return uint32(v)
 }
 
@@ -142,6 +151,7 @@ func (m *models) decode(b []byte) error {
 	m.trends.decode(d)
 	m.sessions.decode(d)
 	m.index.decode(d)
+	m.returns.decode(d)
 	m.carts.decode(d)
 	m.decodeCustomers(d)
 	for range d.count(8) {
@@ -292,6 +302,15 @@ func (x *sessionIndex) decode(d *decoder) {
 			}
 		}
 	}
+}
+
+func (r *returns) decode(d *decoder) {
+	moves, back := d.uvarint(), d.uvarint()
+	if back > moves {
+		d.fail("more views that go back than views")
+	}
+	r.moves.Store(moves)
+	r.back.Store(back)
 }
 
 func (m *models) decodeCustomers(d *decoder) {

@@ -30,6 +30,8 @@ func (m *models) encode(b []byte) []byte {
 	b = m.trends.state.Load().encode(b)
 	b = m.sessions.encode(b)
 	b = m.index.encode(b)
+	b = binary.AppendUvarint(b, m.returns.moves.Load())
+	b = binary.AppendUvarint(b, m.returns.back.Load())
 	b = m.carts.encode(b)
 	b = encodeAssoc(b, &m.customers, appendBought)
 	return m.ordered.encode(b)

@@ -18,6 +18,7 @@ type models struct {
 	trends    *trending     // trending
 	sessions  *sessions     // items viewed in sessions in progress
 	index     *sessionIndex // session: sessions of the past and in progress
+	returns   returns       // how often a session goes back to an item
 	weights   *sessionWeights
 	carts     *sessions     // items added to carts lately
 	customers assoc[bought] // what customers bought lately

@@ -84,6 +84,9 @@ func (m *models) learnView(e *streams.Event) {
 	if fresh {
 		m.meet(m.viewed, i, &others, e.At, 1)
 	}
+	if others.n > 0 && !others.again {
+		m.returns.learn(fresh)
+	}
 	if place < 0 {
 		return
 	}

@@ -122,7 +122,7 @@ func (s *scratch) answerOne(req *Request, pl *placement, answer *Answer) {
 		s.trending()
 	}
 	if s.want > 0 {
-		s.newest()
+		s.newest(StrategyCatalog)
 	}
 }
 
@@ -139,6 +139,8 @@ func (s *scratch) run(name string) {
 		s.recentlyViewed()
 	case Trending:
 		s.trending()
+	case Newest:
+		s.newest(Newest)
 	}
 }
 
@@ -233,11 +235,16 @@ func (s *scratch) passes(e *entry, now *current) bool {
 	return (s.place.filter == nil || s.place.filter(item)) && (s.req.Filter == nil || s.req.Filter(item))
 }
 
-// newest fills the list with the newest items of the catalogue.
-func (s *scratch) newest() {
+// newest fills the list with the newest items of the catalogue, scored by their place
+// where they are a strategy's answer and 0 where they only fill up.
+func (s *scratch) newest(reason string) {
 	order := *s.r.catalogue.order.Load()
 	stop := max(0, len(order)-s.r.cfg.Scan)
 	for i := len(order) - 1; i >= stop && s.want > 0; i-- {
-		s.offer(order[i], 0, StrategyCatalog)
+		score := 0.0
+		if reason == Newest {
+			score = 1 / float64(len(order)-i)
+		}
+		s.offer(order[i], score, reason)
 	}
 }

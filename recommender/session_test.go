@@ -101,7 +101,7 @@ func (x *slowIndex) score(p SessionParams, size, depth int, context []uint32, no
 		}
 	}
 	for i := range scores {
-		scores[i] /= support + p.Support
+		scores[i] /= support + 1
 	}
 	return scores
 }
@@ -201,7 +201,32 @@ func TestOddSizes(t *testing.T) {
 		}
 	}
 	p := SessionParams{Items: 99, Age: math.NaN(), Distance: math.Inf(-1)}.withDefaults()
-	if p.Items != contextItems || p.Age != 100 || p.Distance != 1 {
+	if p.Items != contextItems || p.Age != 100 || p.Distance != 0.5 {
 		t.Errorf("got %+v", p)
+	}
+}
+
+func TestNewestItems(t *testing.T) {
+	cfg := small()
+	cfg.Placements = []Placement{{Name: "home", Strategies: []string{Newest}}}
+	r := New(cfg, NewCatalogue())
+	for n, id := range []string{"a", "b", "c"} {
+		r.catalogue.Put(int64(n+1), id, item(id))
+	}
+	r.catalogue.Put(9, "a", item("a")) // changed, not new
+	a := ask(t, r, Request{Limit: 2})
+	if got := fmt.Sprint(idsOf(a)); got != "[c b]" || a.Strategy != Newest || a.Items[0].Score != 1 || a.Items[1].Reason != Newest {
+		t.Errorf("got %+v", a)
+	}
+}
+
+func TestSharesOfViewsThatGoBack(t *testing.T) {
+	te := newTeacher(small())
+	for n, id := range []string{"tea", "tea", "cup", "jam", "tea", "tea", "jam"} {
+		te.view("a", start+int64(n), id)
+	}
+	r := &te.r.models.Load().returns
+	if moves, back := r.moves.Load(), r.back.Load(); moves != 4 || back != 2 {
+		t.Errorf("%d moves, %d back", moves, back)
 	}
 }

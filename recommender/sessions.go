@@ -18,6 +18,7 @@ type session struct {
 	n      uint32
 	number uint32               // in the sessionIndex, 0 while it is not there
 	items  [sessionItems]uint32 // oldest first
+	again  bool                 // of a copy made by touch: the item was the newest already
 }
 
 func newSessions(n int, gap int64) *sessions {
@@ -44,8 +45,10 @@ func (s *sessions) touch(key uint64, item uint32, at int64) (others session, fre
 		se.n, se.number = 0, 0
 	}
 	*last = max(*last, at)
+	again := se.n > 0 && se.items[se.n-1] == item
 	fresh = !se.remove(item)
 	others = *se
+	others.again = again
 	se.push(item)
 	return others, fresh, i
 }

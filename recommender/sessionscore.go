@@ -3,6 +3,7 @@ package recommender
 import (
 	"math"
 	"slices"
+	"sync/atomic"
 )
 
 // SessionParams are the parameters of the strategy session. The zero value takes
@@ -11,14 +12,14 @@ import (
 type SessionParams struct {
 	Items      int     // 10: newest items of the session in progress that are looked at, at most 10
 	Depth      int     // 128: newest sessions looked at for each of them, rounded up to a power of two
-	Candidates int     // 256: sessions compared in all; the newest item's come first
-	Recency    float64 // 2: items after which an item of the session in progress weighs 1/e
+	Candidates int     // 128: sessions compared in all; the newest item's come first
+	Recency    float64 // 1: items after which an item of the session in progress weighs 1/e
 	Age        float64 // 100: days after which a past session weighs 1/e
-	Distance   float64 // 1: items away from the shared one at which an item of a past session weighs 1/e
-	Before     float64 // 1: what an item before the shared one weighs against one after it
-	Shared     float64 // 3: items back in the session in progress at which the newest shared one weighs 1/e
-	BackOff    float64 // 1: weight of viewed_together, less where neighbours are many
-	Support    float64 // 1: neighbours' similarity at which back-off weighs half
+	Distance   float64 // 0.5: items away from the shared one at which an item of a past session weighs 1/e
+	Before     float64 // 0.5: what an item before the shared one weighs against one after it
+	Shared     float64 // 1: items back in the session in progress at which the newest shared one weighs 1/e
+	Return     float64 // 9: times the share of views that go back in their session: what an older item of it weighs
+	BackOff    float64 // 1.5: weight of viewed_together, against neighbours of a similarity of one
 	Pairs      int     // 3: newest items whose neighbours back-off looks at
 }
 
@@ -26,14 +27,14 @@ func (p SessionParams) withDefaults() SessionParams {
 	setInt(&p.Items, contextItems)
 	p.Items = min(p.Items, contextItems)
 	setInt(&p.Depth, 128)
-	setInt(&p.Candidates, 256)
-	setFloat(&p.Recency, 2)
+	setInt(&p.Candidates, 128)
+	setFloat(&p.Recency, 1)
 	setFloat(&p.Age, 100)
-	setFloat(&p.Distance, 1)
-	setFloat(&p.Before, 1)
-	setFloat(&p.Shared, 3)
-	setFloat(&p.BackOff, 1)
-	setFloat(&p.Support, 1)
+	setFloat(&p.Distance, 0.5)
+	setFloat(&p.Before, 0.5)
+	setFloat(&p.Shared, 1)
+	setFloat(&p.Return, 9)
+	setFloat(&p.BackOff, 1.5)
 	setInt(&p.Pairs, 3)
 	return p
 }
@@ -103,6 +104,9 @@ func (s *scratch) session() {
 	s.candidates(w)
 	support := s.scoreSessions(w)
 	s.backOff(w, support)
+	if s.req.Repeats {
+		s.favour(max(0.8, min(w.Return*s.m.returns.share(), 4)), s.contextBits())
+	}
 	ids := s.m.ids
 	s.scores.order(ids)
 	for s.want > 0 {
@@ -209,21 +213,46 @@ func (s *scratch) shared(items []uint32, seen uint64) (place, newest int) {
 	return place, newest
 }
 
-// backOff makes the scores a mean over neighbours and adds viewed_together, the
-// more the fewer the neighbours.
+// backOff makes the scores a mean over neighbours and adds viewed_together, which
+// counts the more the fewer the neighbours.
 func (s *scratch) backOff(w *sessionWeights, support float64) {
-	if support > 0 {
-		f := 1 / (support + w.Support)
-		for k := range s.scores.list {
-			s.scores.list[k].score *= f
-		}
+	f := 1 / (support + 1)
+	for k := range s.scores.list {
+		s.scores.list[k].score *= f
 	}
 	p := s.m.viewed
 	st := p.state.Load()
 	shrink := st.shrink(p.halfLife, s.m.newest.Load())
-	weight := w.BackOff * w.Support / (support + w.Support)
+	weight := w.BackOff * f
 	for _, i := range s.context[:min(len(s.context), w.Pairs)] {
 		st.score(i, weight, shrink, &s.scores)
 		weight *= contextDecay
+	}
+}
+
+// returns counts views that are not the first of their session nor of its newest item,
+// and those among them of an item that the session had before.
+type returns struct{ moves, back atomic.Uint64 }
+
+// learn counts one such view; fresh says that the session did not have its item.
+func (r *returns) learn(fresh bool) {
+	r.moves.Add(1)
+	if !fresh {
+		r.back.Add(1)
+	}
+}
+
+// share is the share that goes back, 1/7 where little is known.
+func (r *returns) share() float64 {
+	return (float64(r.back.Load()) + 100./7) / (float64(r.moves.Load()) + 100)
+}
+
+// favour raises the items that the session in progress may come back to.
+func (s *scratch) favour(factor float64, seen uint64) {
+	for k := range s.scores.list {
+		c := &s.scores.list[k]
+		if seen>>(c.item&63)&1 == 1 && slices.Index(s.context, c.item) > 0 {
+			c.score *= factor
+		}
 	}
 }
