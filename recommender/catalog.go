@@ -27,6 +27,8 @@ type Catalogue struct {
 	count atomic.Int64             // items whose newest version is not deleted
 	order atomic.Pointer[[]uint32] // items ever put, in order of their first change
 
+	shelves shelves
+
 	mu     sync.RWMutex // guards entry.versions and the fields below
 	stale  staleQueue
 	pruned int64 // the greatest number given to Prune
@@ -105,11 +107,12 @@ func (c *Catalogue) Put(number int64, id string, item *streams.Item) {
 		c.stale.push(stale{e.versions[k+1].Number, i})
 		return
 	}
-	c.publish(e, number, item)
+	c.publish(i, number, item)
 }
 
-// publish makes item the newest version of e.
-func (c *Catalogue) publish(e *entry, number int64, item *streams.Item) {
+// publish makes item the newest version of entry i.
+func (c *Catalogue) publish(i uint32, number int64, item *streams.Item) {
+	e := c.items.at(i)
 	old := e.now.Load()
 	if was, is := old != nil && old.item != nil, item != nil; was != is {
 		if is {
@@ -125,6 +128,8 @@ func (c *Catalogue) publish(e *entry, number int64, item *streams.Item) {
 		now.group = hashOf(item.GroupID)
 		now.brand = hashOf(item.Brand)
 		now.category = hashOf(strings.Join(item.Category, "\x00"))
+		now.words = wordsOf(item.Name)
+		c.shelves.put(i, old, now)
 	}
 	e.now.Store(now)
 }

@@ -137,6 +137,8 @@ func (s *scratch) run(name string) {
 		s.boughtTogether()
 	case RecentlyViewed:
 		s.recentlyViewed()
+	case Similar:
+		s.similar()
 	case Trending:
 		s.trending()
 	case Newest:

@@ -96,7 +96,7 @@ func setDuration(v *time.Duration, def time.Duration) {
 type Placement struct {
 	Name string
 	// Strategies fill the list in this order. Those that are not built yet
-	// (similar, for_you, buy_again) answer nothing.
+	// (for_you, buy_again) answer nothing.
 	Strategies []string
 	// Exclude leaves out the customer's "cart", "purchased" and "viewed" items.
 	Exclude []string
