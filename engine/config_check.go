@@ -187,7 +187,7 @@ func webURL(u *url.URL) bool {
 
 func (b *configBuilder) checkCustomers() {
 	c := &b.config
-	if _, err := language.ParseRegion(c.Region); err != nil || len(c.Region) != 2 || c.Region != strings.ToUpper(c.Region) {
+	if region, err := language.ParseRegion(c.Region); err != nil || !region.IsCountry() || len(c.Region) != 2 || c.Region != strings.ToUpper(c.Region) {
 		b.problem("region", "must be a country's two capital letters such as UA, not %q", c.Region)
 	}
 	if _, err := time.LoadLocation(c.Timezone); err != nil || c.Timezone == "" || c.Timezone == "Local" {

@@ -52,8 +52,9 @@ func Load(dir string) (*Set, error) {
 	return Parse(files)
 }
 
-// Parse compiles files, name to content. No files, or a section (triggers,
-// placements) that no file has, gives what is built in. An error is Problems.
+// Parse compiles files, name to content. Where no file has triggers, those
+// built in run; placements are added to those built in, or replace the one of
+// the same name. An error is Problems.
 func Parse(files map[string][]byte) (*Set, error) {
 	var problems Problems
 	d := parseAll(files, &problems)
@@ -67,11 +68,17 @@ func Parse(files map[string][]byte) (*Set, error) {
 	if !d.hasTriggers {
 		d.triggers = own.triggers
 	}
-	if !d.hasPlacements {
-		d.placements = own.placements
+	for _, p := range own.placements {
+		if !slices.ContainsFunc(d.placements, func(o Placement) bool { return o.Name == p.Name }) {
+			d.placements = append(d.placements, p)
+		}
 	}
 	return newSet(d), nil
 }
+
+// builtInPlacements are always there, under these names, unless a file says
+// something else of one.
+var builtInPlacements = []string{"cart", "home", "product", "trending"}
 
 // BuiltIn is what runs where there are no rules.
 func BuiltIn() *Set {
@@ -100,10 +107,10 @@ func builtinFiles() map[string][]byte {
 
 // definitions are what a number of files define.
 type definitions struct {
-	triggers                   []*Trigger
-	placements                 []Placement
-	hasTriggers, hasPlacements bool
-	where                      map[string]string // "trigger x" to where it is
+	triggers    []*Trigger
+	placements  []Placement
+	hasTriggers bool
+	where       map[string]string // "trigger x" to where it is
 }
 
 func parseAll(files map[string][]byte, problems *Problems) *definitions {
@@ -141,7 +148,6 @@ func (d *definitions) section(f *file, x entry) {
 		}
 	}
 	d.hasTriggers = d.hasTriggers || x.key == "triggers"
-	d.hasPlacements = d.hasPlacements || x.key == "placements"
 	if len(d.triggers) > maxTriggers {
 		f.add(x.at, "there are more than %d triggers", maxTriggers)
 	}
@@ -150,14 +156,12 @@ func (d *definitions) section(f *file, x entry) {
 // checkPlacements checks the names that triggers recommend by. Without a
 // placements section those built in are meant.
 func (d *definitions) checkPlacements(problems *Problems) {
-	names := []string{"cart", "home", "product"}
-	if d.hasPlacements {
-		names = nil
-		for _, p := range d.placements {
-			names = append(names, p.Name)
-		}
-		slices.Sort(names)
+	names := slices.Clone(builtInPlacements)
+	for _, p := range d.placements {
+		names = append(names, p.Name)
 	}
+	slices.Sort(names)
+	names = slices.Compact(names)
 	for _, t := range d.triggers {
 		for _, s := range t.steps {
 			if s.send == nil || s.send.recommend == nil || s.send.recommend.Placement == "" ||

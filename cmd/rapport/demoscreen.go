@@ -180,6 +180,8 @@ func because(reason string) string {
 	switch reason {
 	case "viewed_together":
 		return "who looked at what she looked at last, looked at this, too"
+	case "session":
+		return "shoppers whose visits were like hers went on to look at it"
 	case "bought_together":
 		return "it is bought together with what she has"
 	case "trending":
