@@ -156,17 +156,18 @@ func learnAt(r *Recommender, rate int, stop <-chan struct{}) {
 	}
 	offset := r.Position(1)
 	begin := time.Now()
+	pace := time.NewTicker(100 * time.Microsecond)
+	defer pace.Stop()
 	for n := 0; ; n++ {
 		select {
 		case <-stop:
 			return
-		default:
+		case <-pace.C:
 		}
 		for due := int(time.Since(begin).Seconds() * float64(rate)); n < due; n++ {
 			e := &events[int(offset)%len(events)]
 			r.Observe(1, offset, e)
 			offset++
 		}
-		time.Sleep(100 * time.Microsecond)
 	}
 }

@@ -135,9 +135,8 @@ func TestSessionsAreExact(t *testing.T) {
 			}
 		}
 		m.newest.Store(at)
-		for _, i := range rapid.SliceOfNDistinct(rapid.Uint32Range(0, uint32(m.ids.len()-1)), 1, min(5, m.ids.len()), rapid.ID).Draw(t, "context") {
-			s.context = append(s.context, i)
-		}
+		items := rapid.Uint32Range(0, uint32(m.ids.len()-1))
+		s.context = append(s.context, rapid.SliceOfNDistinct(items, 1, min(5, m.ids.len()), rapid.ID).Draw(t, "context")...)
 		w := m.weights
 		s.scores.reset(w.Candidates * slotItems)
 		s.candidates(w)

@@ -191,23 +191,23 @@ func newEntry(e *streams.Event) *Entry {
 	return entry
 }
 
-// fill makes an entry that of e, but for the items.
-func (entry *Entry) fill(e *streams.Event) {
-	entry.MessageId, entry.Uuid = splitUUID(cut(e.MessageID, maxText))
-	code := codes[e.Name]
+// fill makes an entry that of ev, but for the items.
+func (e *Entry) fill(ev *streams.Event) {
+	e.MessageId, e.Uuid = splitUUID(cut(ev.MessageID, maxText))
+	code := codes[ev.Name]
 	if code == 0 {
-		entry.Event = cut(e.Name, maxText)
+		e.Event = cut(ev.Name, maxText)
 	}
-	channel := uint32(slices.Index(wellKnownChannels, e.Channel) + 1)
+	channel := uint32(slices.Index(wellKnownChannels, ev.Channel) + 1)
 	if channel == 0 {
-		entry.Channel = cut(e.Channel, maxText)
+		e.Channel = cut(ev.Channel, maxText)
 	}
-	entry.Code = code<<4 | channel
-	if e.Kind != streams.Track {
-		entry.Kind = uint32(e.Kind)
+	e.Code = code<<4 | channel
+	if ev.Kind != streams.Track {
+		e.Kind = uint32(ev.Kind)
 	}
-	if v := eventValue(e) * 1e4; math.Abs(v) < 1<<62 {
-		entry.Value = int64(math.Round(v))
+	if v := eventValue(ev) * 1e4; math.Abs(v) < 1<<62 {
+		e.Value = int64(math.Round(v))
 	}
 }
 
