@@ -27,11 +27,10 @@ type Catalogue struct {
 	count atomic.Int64             // items whose newest version is not deleted
 	order atomic.Pointer[[]uint32] // items ever put, in order of their first change
 
+	mu      sync.RWMutex // guards entry.versions and the fields below
 	shelves shelves
-
-	mu     sync.RWMutex // guards entry.versions and the fields below
-	stale  staleQueue
-	pruned int64 // the greatest number given to Prune
+	stale   staleQueue
+	pruned  int64 // the greatest number given to Prune
 }
 
 // NewCatalogue returns an empty catalogue.
@@ -128,10 +127,10 @@ func (c *Catalogue) publish(i uint32, number int64, item *streams.Item) {
 		now.group = hashOf(item.GroupID)
 		now.brand = hashOf(item.Brand)
 		now.category = hashOf(strings.Join(item.Category, "\x00"))
-		now.words = wordsOf(item.Name)
 		c.shelves.put(i, old, now)
 	}
 	e.now.Store(now)
+	c.shelves.changed(i, old, now)
 }
 
 // hashOf returns a hash of s that is 0 only for "".

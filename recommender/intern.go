@@ -50,8 +50,8 @@ type current struct {
 	item                   *streams.Item // nil: deleted
 	group, brand, category uint64        // hashes, 0 when absent
 	available              bool
-	limited                bool     // to channels, or by stores
-	words                  []uint32 // hashes of the words of its name
+	limited                bool      // to channels, or by stores
+	features               *features // nil where deleted
 }
 
 func newTable() *table {

@@ -46,6 +46,7 @@ type Config struct {
 	Customers    int // 65,536 customers whose recent orders are remembered
 	Neighbors    int // 64 neighbours kept for an item, in each of the two pair models
 	Top          int // 1,000 trending items
+	Alike        int // 131,072 items whose neighbours similar keeps, 300 bytes each; a power of two
 	Scan         int // 131,072 items of the catalogue looked at to fill one list
 
 	Session SessionParams
@@ -69,6 +70,7 @@ func (c Config) withDefaults() Config {
 	setInt(&c.Customers, 1<<16)
 	setInt(&c.Neighbors, 64)
 	setInt(&c.Top, 1000)
+	setInt(&c.Alike, 1<<17)
 	setInt(&c.Scan, 1<<17)
 	const day = 24 * time.Hour
 	setDuration(&c.ViewHalfLife, 14*day)
@@ -182,6 +184,7 @@ type Recommender struct {
 	cfg        Config
 	catalogue  *Catalogue
 	placements atomic.Pointer[placements]
+	alike      *alikes // similar
 	scratch    sync.Pool
 
 	// learning is held while an event is learned, and while all is copied.
@@ -194,7 +197,7 @@ type Recommender struct {
 // shares with its caller.
 func New(cfg Config, cat *Catalogue) *Recommender {
 	cfg = cfg.withDefaults()
-	r := &Recommender{cfg: cfg, catalogue: cat}
+	r := &Recommender{cfg: cfg, catalogue: cat, alike: newAlikes(cat.items, cfg.Alike)}
 	r.models.Store(newModels(&r.cfg, cat.items))
 	r.scratch.New = func() any { return newScratch() }
 	r.SetPlacements(cfg.Placements)
