@@ -17,6 +17,7 @@ func dueOf(run *profiles.Run, p *profiles.Profile) int64 {
 // the profile no longer waits for does nothing.
 func (s *Set) OnTimer(t *Turn, tm Timer) {
 	t.prepare(s)
+	t.due = tm.Due
 	trig := s.byName[tm.Trigger]
 	if trig != nil && trig.isDate() && tm.Key == dateKey {
 		s.startDate(t, trig, tm.Due)
@@ -46,6 +47,7 @@ func (s *Set) Expire(t *Turn, tm Timer) {
 		return
 	}
 	t.prepare(s)
+	t.due = tm.Due
 	trig := s.byName[tm.Trigger]
 	if trig != nil && trig.isDate() && tm.Key == dateKey {
 		s.passDate(t, trig, tm.Due)
@@ -77,14 +79,19 @@ func (s *Set) Timers(p *profiles.Profile, now int64, env *Env, add func(Timer)) 
 }
 
 // TurnTimers is Timers after a turn: it leaves out what the turn cannot have
-// changed.
+// changed. Of a timer's turn, dates due at the same moment or later have not
+// started yet, even if the turn's time is past theirs.
 func (s *Set) TurnTimers(t *Turn, add func(Timer)) {
 	s.runTimers(t.Profile, add)
+	after := t.Now
+	if t.Event == nil {
+		after = t.due - 1
+	}
 	if t.Event != nil && len(t.Event.Traits) == 0 && t.Event.Timezone == "" {
 		return
 	}
 	for _, trig := range s.dates {
-		s.dateTimer(trig, t.Profile, t.Now, t.Env, add)
+		s.dateTimer(trig, t.Profile, after, t.Env, add)
 	}
 }
 

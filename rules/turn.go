@@ -41,6 +41,7 @@ type Turn struct {
 	Failures []Failure
 
 	set    *Set
+	due    int64 // of the timer that is evaluated
 	scope  scope
 	runs   []*profiles.Run // of the customer, while they are gone through
 	spare  *profiles.Run   // a run that did not begin
