@@ -24,10 +24,12 @@ var layers = map[string][]string{
 		"engine/snapshot"},
 	"engine/api": {"streams", "streams/kafka", "streams/delivery", "engine/profiles", "rules", "recommender",
 		"engine/snapshot", "engine"},
+	// Scripts that try rules run on the engine, so this one is above it.
+	"rules/ruletest": {"streams", "engine/profiles", "rules", "engine"},
 	"bench": {"streams", "streams/kafka", "streams/delivery", "engine/profiles", "rules", "recommender",
 		"engine/snapshot", "engine", "engine/api"},
 	"cmd": {"streams", "streams/kafka", "streams/delivery", "engine/profiles", "rules", "recommender",
-		"engine/snapshot", "engine", "engine/api", "bench"},
+		"engine/snapshot", "engine", "engine/api", "bench", "rules/ruletest"},
 	"deploy": {"streams", "streams/kafka", "engine/snapshot"},
 }
 

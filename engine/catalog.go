@@ -73,20 +73,12 @@ func (e catalogOwner) change(rec *streams.Record) (c streams.CatalogChange, ok b
 // and waits for the broker.
 func (e catalogOwner) tellPartitions(ctx context.Context, changes []streams.CatalogChange) error {
 	for len(changes) > 0 {
-		value, n, err := encodeChanges(changes)
+		recs, n, err := catalogEffects(changes, e.settings.Partitions)
 		if err != nil {
 			return err
 		}
-		number := streams.EffectNumber{Topic: kafka.TopicCatalog, Offset: changes[n-1].Number - 1}
-		recs := make([]streams.Record, e.settings.Partitions)
 		for p := range recs {
-			recs[p] = streams.Record{
-				Topic: kafka.TopicEvents, Partition: int32(p), Value: value, Time: time.Now().UnixMilli(),
-				Headers: []streams.Header{
-					{Key: streams.HeaderKind, Value: []byte(streams.KindCatalog)},
-					{Key: streams.HeaderEffect, Value: []byte(number.String())},
-				},
-			}
+			recs[p].Time = time.Now().UnixMilli()
 		}
 		if _, err := e.producer.Unlimited().ProduceSync(ctx, recs); err != nil {
 			return fmt.Errorf("cannot tell the partitions of a catalogue change: %w", err)
@@ -94,6 +86,27 @@ func (e catalogOwner) tellPartitions(ctx context.Context, changes []streams.Cata
 		changes = changes[n:]
 	}
 	return nil
+}
+
+// catalogEffects are the records that tell every partition of the first n
+// changes: as many as fit one effect, one at least.
+func catalogEffects(changes []streams.CatalogChange, partitions int32) (recs []streams.Record, n int, err error) {
+	value, n, err := encodeChanges(changes)
+	if err != nil {
+		return nil, 0, err
+	}
+	number := streams.EffectNumber{Topic: kafka.TopicCatalog, Offset: changes[n-1].Number - 1}
+	recs = make([]streams.Record, partitions)
+	for p := range recs {
+		recs[p] = streams.Record{
+			Topic: kafka.TopicEvents, Partition: int32(p), Value: value,
+			Headers: []streams.Header{
+				{Key: streams.HeaderKind, Value: []byte(streams.KindCatalog)},
+				{Key: streams.HeaderEffect, Value: []byte(number.String())},
+			},
+		}
+	}
+	return recs, n, nil
 }
 
 // encodeChanges encodes as many changes as fit one effect, one at least.

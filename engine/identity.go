@@ -7,6 +7,7 @@ import (
 	"github.com/goccy/go-json"
 
 	"github.com/rapport-engine/rapport/engine/profiles"
+	"github.com/rapport-engine/rapport/rules"
 	"github.com/rapport-engine/rapport/streams"
 )
 
@@ -129,13 +130,24 @@ func (w *worker) onLink(rec *streams.Record) {
 	switch result.Kind {
 	case profiles.Linked:
 		w.counts.Aliases++
-		for _, run := range result.Ended {
-			w.counts.skip(run.Trigger, skipSuperseded)
-		}
+		w.superseded(p, result.Ended)
 	case profiles.Conflict, profiles.Blocked:
 		w.counts.Conflicts++
 	case profiles.PassOn:
 		w.sendLink(result.PassOn)
+	}
+}
+
+// superseded counts the runs that end because their customer is somebody known.
+func (w *worker) superseded(p *profiles.Profile, ended []*profiles.Run) {
+	t := w.turn(p, nil)
+	for _, run := range ended {
+		t.Skips = append(t.Skips, rules.Skip{Trigger: run.Trigger, Step: int(run.Step), Reason: skipSuperseded})
+		t.Ended = append(t.Ended, run.Trigger)
+		w.counts.skip(run.Trigger, skipSuperseded)
+	}
+	if w.watch != nil && len(ended) > 0 {
+		w.watch(t)
 	}
 }
 

@@ -67,7 +67,9 @@ func (w *worker) apply(rec *streams.Record, e *streams.Event) {
 // observe teaches the recommender, once per record, from where the event was
 // first logged.
 func (w *worker) observe(rec *streams.Record, e *streams.Event) {
-	w.model.Observe(w.id, rec.Offset, e)
+	if w.model != nil {
+		w.model.Observe(w.id, rec.Offset, e)
+	}
 }
 
 // own handles the records that Rapport writes to itself and reports whether rec

@@ -27,7 +27,7 @@ type worker struct {
 	id          int32
 	cfg         *settings
 	decoder     *streams.Decoder
-	model       *recommender.Recommender
+	model       *recommender.Recommender // nil: nobody learns
 	catalogue   *recommender.Catalogue
 	produce     func(ctx context.Context, recs []streams.Record, done func(error))
 	recommend   func(p *profiles.Profile, now int64, send *rules.Send)
@@ -35,6 +35,7 @@ type worker struct {
 	onLive      func()
 	onCatalogue func(number int64)
 	onStatus    func(message, status string, e *streams.Event)
+	watch       func(t *rules.Turn) // told what was decided; nil: nobody is
 
 	store *profiles.Store // read by anyone, written by this worker
 
@@ -95,6 +96,9 @@ func (w *worker) turn(p *profiles.Profile, e *streams.Event) *rules.Turn {
 // emit counts what the rules decided, sends the messages, and sets the timers
 // that the customer waits for now.
 func (w *worker) emit(t *rules.Turn) {
+	if w.watch != nil {
+		w.watch(t)
+	}
 	for _, s := range t.Skips {
 		w.counts.skip(s.Trigger, s.Reason)
 		w.logSkip(t, s)

@@ -2,11 +2,14 @@ package rules
 
 import (
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 )
+
+var rewrite = flag.Bool("rewrite", false, "write what the scripts in testdata print, and the problems of testdata/bad")
 
 // TestBad checks every problem of testdata/bad/*.yaml against its .problems file.
 func TestBad(t *testing.T) {

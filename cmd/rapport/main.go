@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/rapport-engine/rapport/engine"
@@ -42,13 +43,15 @@ type program struct {
 // run executes one command and returns the exit code.
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.root()
-	root.SetArgs(args)
+	root.SetArgs(goFlags(args))
 	command, err := root.ExecuteContextC(ctx)
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, errReported):
 		return exitUsage
+	case errors.Is(err, errDiffers):
+		return exitFailed
 	case !p.started:
 		fmt.Fprintf(p.stderr, "rapport: %v\nrun '%s --help' for usage\n", err, command.CommandPath())
 		return exitUsage
@@ -69,6 +72,17 @@ func (p *program) run(ctx context.Context, args []string) int {
 		fmt.Fprintf(p.stderr, "rapport: %v\n", err)
 	}
 	return exitFailed
+}
+
+// goFlags lets -rewrite be written as tests in Go write it.
+func goFlags(args []string) []string {
+	args = slices.Clone(args)
+	for i := range args {
+		if args[i] == "-rewrite" {
+			args[i] = "--rewrite"
+		}
+	}
+	return args
 }
 
 // errReported ends a command that has printed what is wrong already.

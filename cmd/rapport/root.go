@@ -21,6 +21,7 @@ New here? Start with 'rapport demo'.`,
 		Example: `  rapport demo                          see it work with a simulated retailer
   rapport serve                         start the server on 127.0.0.1:8080
   rapport check                         validate configuration and rules
+  rapport test                          try the rules with scripts
   rapport replay events.jsonl           run recorded behaviour through it`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -30,7 +31,7 @@ New here? Start with 'rapport demo'.`,
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.AddCommand(p.demoCommand(), p.serveCommand(), p.replayCommand(), p.evalCommand(), p.checkCommand(), p.benchCommand(), p.versionCommand())
+	root.AddCommand(p.demoCommand(), p.serveCommand(), p.replayCommand(), p.evalCommand(), p.checkCommand(), p.testCommand(), p.benchCommand(), p.versionCommand())
 	return root
 }
 
