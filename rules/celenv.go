@@ -131,7 +131,8 @@ func profileFunctions() []cel.EnvOption {
 			}))),
 		cel.Function("reachable", cel.MemberOverload("profile_reachable", []*cel.Type{p, s}, cel.BoolType,
 			cel.BinaryBinding(func(p, channel ref.Val) ref.Val {
-				_, reason := address(scopeOf(p).profile, string(channel.(types.String)), false)
+				s := scopeOf(p)
+				_, reason := s.policy.address(s.profile, string(channel.(types.String)), false)
 				return types.Bool(reason == "")
 			}))),
 	}

@@ -4,23 +4,16 @@ import (
 	"github.com/rapport-engine/rapport/engine/profiles"
 )
 
-// More reasons of a send not made, and of a channel that is not reachable.
-const reasonSuppressed = "suppressed"
-
 // freeChannels need neither address nor consent: who receives them decides.
 var freeChannels = map[string]bool{"webhook": true, "kafka": true, "log": true}
 
 // placeChannels need no address: their messages wait in the profile.
 var placeChannels = map[string]bool{"web": true, "app": true, "pos": true, "call_center": true, "kiosk": true}
 
-// optIn are the channels that need a consent that was given; others need one
-// that was not refused.
-var optIn = map[string]bool{"email": true, "sms": true}
-
 // address is where the customer is reached in a channel. reason is "" or why
 // the customer is not: no_address, no_consent (there is an address) or
 // suppressed. A transactional message needs no consent.
-func address(p *profiles.Profile, channel string, transactional bool) (to, reason string) {
+func (o *policy) address(p *profiles.Profile, channel string, transactional bool) (to, reason string) {
 	if freeChannels[channel] {
 		return "", ""
 	}
@@ -31,8 +24,8 @@ func address(p *profiles.Profile, channel string, transactional bool) (to, reaso
 	}
 	switch {
 	case suppressed(p, channel):
-		return "", reasonSuppressed
-	case !transactional && !consented(p, channel):
+		return "", ReasonSuppressed
+	case !transactional && !o.consented(p, channel):
 		return "", ReasonNoConsent
 	}
 	return to, ""
@@ -47,28 +40,28 @@ func suppressed(p *profiles.Profile, channel string) bool {
 	return false
 }
 
-func consented(p *profiles.Profile, channel string) bool {
+func (o *policy) consented(p *profiles.Profile, channel string) bool {
 	for _, c := range p.Consents {
 		if c.Channel == channel {
 			return c.Granted
 		}
 	}
-	return !optIn[channel]
+	return !o.needsConsent(channel)
 }
 
 // choose is the first of the channels that reaches the customer. Without one,
 // reason is no_consent where that was all that lacked in some channel, else
 // suppressed, else no_address.
-func choose(p *profiles.Profile, s *send) (channel, to, reason string) {
+func (o *policy) choose(p *profiles.Profile, s *send) (channel, to, reason string) {
 	lacks := map[string]bool{}
 	for _, c := range s.channels {
-		to, why := address(p, c, s.transactional)
+		to, why := o.address(p, c, s.transactional)
 		if why == "" {
 			return c, to, ""
 		}
 		lacks[why] = true
 	}
-	for _, why := range []string{ReasonNoConsent, reasonSuppressed} {
+	for _, why := range []string{ReasonNoConsent, ReasonSuppressed} {
 		if lacks[why] {
 			return "", "", why
 		}

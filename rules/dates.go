@@ -204,12 +204,12 @@ func (s *Set) startDate(t *Turn, trig *Trigger, due int64) {
 		return
 	}
 	state(t.Profile, trig.Name).LastDateAt = o.day
-	if _, running := findRun(t.Profile, trig.Name, ""); running || trig.wait(t.Profile, t.Now) {
+	if _, running := findRun(t.Profile, trig.Name, ""); running || !s.alive(trig, t.Now, t.Env) || trig.wait(t.Profile, t.Now) {
 		return
 	}
 	run := t.newRun(trig, strconv.Itoa(o.year))
 	if !t.holds(trig, trig.while, &zeroEvent, run) {
-		t.skip(trig, trig.nextSend(0), ReasonCondition)
+		t.skip(trig, run, trig.nextSend(0), ReasonCondition)
 		return
 	}
 	t.begin(trig, run, o.due, &zeroEvent)
@@ -222,13 +222,13 @@ func (s *Set) passDate(t *Turn, trig *Trigger, due int64) {
 		return
 	}
 	state(t.Profile, trig.Name).LastDateAt = o.day
-	t.skip(trig, trig.nextSend(0), ReasonExpired)
+	t.skip(trig, t.newRun(trig, ""), trig.nextSend(0), ReasonExpired)
 }
 
 // dateTimer is the timer of the customer's next occasion.
 func (s *Set) dateTimer(trig *Trigger, p *profiles.Profile, now int64, env *Env, add func(Timer)) {
 	if o, ok := s.nextOccasion(trig, p, now, env); ok {
-		add(Timer{Due: o.due, Profile: p.Id, Trigger: trig.Name, Key: dateKey})
+		add(Timer{Due: o.due, Profile: p.Id, Trigger: trig.Name, Key: dateKey, Priority: trig.Priority})
 	}
 }
 

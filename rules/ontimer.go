@@ -34,8 +34,21 @@ func (s *Set) OnTimer(t *Turn, tm Timer) {
 	case trig == nil:
 		t.end(run, ReasonRemoved, max(int(run.Step), 0))
 	default:
-		t.advance(trig, run, int(run.Step)+1, due)
+		t.resume(trig, run, due)
 	}
+}
+
+// resume lets a run go on whose wait has ended.
+func (t *Turn) resume(trig *Trigger, run *profiles.Run, due int64) {
+	i := int(run.Step)
+	switch {
+	case i >= len(trig.steps): // shorter since: it is at its end
+	case trig.steps[i].kind == stepUntil:
+		i = trig.steps[i].no
+	case trig.steps[i].kind == stepWait:
+		i = trig.steps[i].next
+	}
+	t.advance(trig, run, i, due)
 }
 
 // Expire drops what tm stood for, reason expired: it is for the timers that the
@@ -63,7 +76,7 @@ func (s *Set) Expire(t *Turn, tm Timer) {
 	case trig == nil:
 		t.end(run, ReasonRemoved, max(int(run.Step), 0))
 	default:
-		t.end(run, ReasonExpired, trig.nextSend(int(run.Step)+1))
+		t.end(run, ReasonExpired, trig.nextSend(int(run.Step)))
 	}
 }
 
@@ -97,8 +110,8 @@ func (s *Set) TurnTimers(t *Turn, add func(Timer)) {
 
 func (s *Set) runTimers(p *profiles.Profile, add func(Timer)) {
 	for _, run := range p.Runs {
-		if s.byName[run.Trigger] != nil {
-			add(Timer{Due: dueOf(run, p), Profile: p.Id, Trigger: run.Trigger, Key: run.Key})
+		if trig := s.byName[run.Trigger]; trig != nil {
+			add(Timer{Due: dueOf(run, p), Profile: p.Id, Trigger: run.Trigger, Key: run.Key, Priority: trig.Priority})
 		}
 	}
 }

@@ -3,22 +3,21 @@ package rules
 import (
 	"regexp"
 	"slices"
-	"strings"
 )
 
 var (
-	laterSections    = []string{"segments", "policy", "coupons"}
-	triggerKeys      = []string{"start", "restart", "while", "exit", "steps", "reentry", "late", "priority", "goal", "state"}
-	laterTriggerKeys = []string{"holdout", "from", "to", "existing"}
+	sections         = []string{"policy", "coupons", "triggers", "placements"}
+	laterSections    = []string{"segments"}
+	triggerKeys      = []string{"start", "restart", "while", "exit", "steps", "reentry", "late", "priority", "goal", "holdout", "state", "from", "to"}
+	laterTriggerKeys = []string{"existing"}
 	eventStartKeys   = []string{"event", "if", "channel", "key"}
 	dateStartKeys    = []string{"date", "every", "offset", "at"}
 	laterStartKeys   = []string{"item", "inactive", "segment", "trait", "when", "for", "min", "min_amount", "max", "from", "before", "interest", "within", "collect"}
 	laterStarts      = []string{"item", "inactive", "segment", "trait"}
 	exitKeys         = []string{"event", "channel", "if", "key"}
-	stepKeys         = []string{"wait", "send"}
-	laterStepKeys    = []string{"until", "if", "then", "else", "suppress", "set"}
-	sendKeys         = []string{"template", "channels", "if", "items", "at_most", "recommend", "data", "expire", "transactional"}
-	laterSendKeys    = []string{"coupon", "variants", "hours", "when_capped", "holdout"}
+	stepKeys         = []string{"wait", "send", "until", "if", "suppress", "set"}
+	branchKeys       = []string{"then", "else"}
+	sendKeys         = []string{"template", "channels", "if", "items", "at_most", "recommend", "coupon", "data", "variants", "hours", "expire", "when_capped", "transactional"}
 	itemSources      = []string{"cart", "event", "run", "order", "viewed"}
 )
 
@@ -80,6 +79,12 @@ func (f *file) triggerKey(t *Trigger, x entry) {
 		t.exits = f.exits(x)
 	case "steps":
 		t.steps = f.steps(x)
+	case "holdout":
+		t.holdout, _ = f.fraction(x)
+	case "from":
+		t.from = f.limit(x)
+	case "to":
+		t.to = f.limit(x)
 	case "reentry":
 		t.reentry = f.reentry(x)
 	case "late":
@@ -89,11 +94,8 @@ func (f *file) triggerKey(t *Trigger, x entry) {
 	case "goal":
 		t.goal = f.goal(x)
 	case "state":
-		if s, ok := scalarText(x.val); ok && s == "shadow" {
-			f.add(x.val, "state shadow is not supported by this version yet; supported are on, off")
-			return
-		}
-		t.State, _ = f.oneOf(x, "on", "off")
+		t.State, _ = f.oneOf(x, "on", "shadow", "off")
+		t.shadow = t.State == "shadow"
 	}
 }
 
@@ -166,32 +168,37 @@ func (f *file) startKey(s *start, x entry) {
 	}
 }
 
-func (f *file) exits(e entry) []exit {
+func (f *file) exits(e entry) []match {
 	all := elements(e)
 	if len(all) == 0 {
 		f.add(e.val, "exit is an empty list: leave it out, or name an event, as in exit: {event: Order Completed}")
 	}
-	out := make([]exit, 0, len(all))
+	out := make([]match, 0, len(all))
 	for _, x := range all {
-		var ex exit
+		var m match
 		for _, y := range f.mapping(x, "exit", exitKeys, nil) {
-			switch y.key {
-			case "event":
-				ex.events = f.texts(y, "an event's name, such as Order Completed")
-			case "channel":
-				ex.channels = f.texts(y, "a channel, such as web or pos")
-			case "if":
-				ex.cond = f.condition(y, siteRun)
-			case "key":
-				ex.key = f.texts(y, "the name of a property, such as order_id")
-			}
+			f.matchKey(&m, y)
 		}
 		if isMapping(x) && !hasKey(x, "event") {
 			f.add(x.at, "exit needs an event, as in exit: {event: Order Completed}")
 		}
-		out = append(out, ex)
+		out = append(out, m)
 	}
 	return out
+}
+
+// matchKey reads a key of what an event is matched by.
+func (f *file) matchKey(m *match, y entry) {
+	switch y.key {
+	case "event":
+		m.events = f.texts(y, "an event's name, such as Order Completed")
+	case "channel":
+		m.channels = f.texts(y, "a channel, such as web or pos")
+	case "if":
+		m.cond = f.condition(y, siteRun)
+	case "key":
+		m.key = f.texts(y, "the name of a property, such as order_id")
+	}
 }
 
 func hasKey(e entry, key string) bool {
@@ -222,68 +229,4 @@ func (f *file) goal(e entry) *goal {
 		}
 	}
 	return g
-}
-
-func (f *file) steps(e entry) []step {
-	all := f.list(e, "steps")
-	out := make([]step, 0, len(all))
-	sends := 0
-	for _, x := range all {
-		s := f.step(x)
-		if s.send != nil {
-			sends++
-		}
-		out = append(out, s)
-	}
-	switch {
-	case len(all) > maxSteps:
-		f.add(e.at, "steps has %d of them: at most %d", len(all), maxSteps)
-	case len(all) == 0 && isList(e), sends == 0 && noLater(all):
-		f.add(e.at, "steps has no send: a trigger must send something")
-	}
-	return out
-}
-
-func isList(e entry) bool { var p Problems; return (&file{problems: &p}).list(e, "") != nil }
-
-// noLater reports that steps holds only what this version can read.
-func noLater(all []entry) bool {
-	return len(all) > 0 && !slices.ContainsFunc(all, func(e entry) bool {
-		return !isMapping(e) || !hasKey(e, "wait")
-	})
-}
-
-func (f *file) step(e entry) step {
-	var s step
-	keys := f.mapping(entry{"step", e.at, e.val}, "a step", stepKeys, laterStepKeys)
-	if isMapping(e) && hasNoKey(e) {
-		f.add(e.val, "a step is one of %s", strings.Join(stepKeys, ", "))
-	}
-	if len(keys) > 1 {
-		f.add(keys[1].at, "a step is one of %s: begin a new one with -", strings.Join(stepKeys, ", "))
-	}
-	for _, x := range keys {
-		switch x.key {
-		case "wait":
-			s.wait, s.idle = f.wait(x)
-		case "send":
-			s.send = f.send(x)
-		}
-	}
-	return s
-}
-
-func (f *file) wait(e entry) (ms int64, idle bool) {
-	if !isMapping(e) {
-		ms, _ = f.duration(e)
-		return ms, false
-	}
-	if hasNoKey(e) {
-		f.add(e.val, "wait must be a time, as in wait: 30m, or wait: {idle: 30m}")
-	}
-	for _, x := range f.mapping(e, "wait", []string{"idle"}, []string{"until", "days"}) {
-		ms, _ = f.duration(x)
-		return ms, true
-	}
-	return 0, true
 }

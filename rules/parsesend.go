@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -9,8 +10,8 @@ const maxItems = 100
 
 // send reads a send.
 func (f *file) send(e entry) *send {
-	s := &send{expire: defaultExpire}
-	for _, x := range f.mapping(e, "send", sendKeys, laterSendKeys) {
+	s := &send{}
+	for _, x := range f.mapping(e, "send", sendKeys, nil) {
 		f.sendKey(s, x)
 	}
 	for _, key := range []string{"template", "channels"} {
@@ -29,12 +30,7 @@ func (f *file) sendKey(s *send, x entry) {
 	case "template":
 		s.template, _ = f.text(x, "the name of a template")
 	case "channels":
-		s.channels = f.texts(x, "a channel, such as email or webhook")
-		for _, c := range elements(x) {
-			if name, ok := scalarText(c.val); ok && name != "" && !namePattern.MatchString(name) {
-				f.add(c.val, "channel %q: a name is 1 to 64 letters, digits, _ or -", name)
-			}
-		}
+		s.channels = f.channels(x)
 	case "if":
 		s.cond = f.condition(x, siteRun)
 	case "items":
@@ -49,7 +45,35 @@ func (f *file) sendKey(s *send, x entry) {
 		s.expire, _ = f.duration(x)
 	case "transactional":
 		s.transactional = f.boolean(x)
+	case "coupon":
+		s.coupon, _ = f.text(x, "the name of a coupon")
+	case "variants":
+		s.variants = f.variants(x)
+	case "hours":
+		s.hours = f.hours(x, "hours", []string{"from", "to", "days"})
+	case "when_capped":
+		s.whenCapped, _ = f.oneOf(x, "drop", "wait")
 	}
+}
+
+// variants reads the versions of a message and their shares.
+func (f *file) variants(e entry) []variant {
+	all, ok := f.entries(e, "variants")
+	if !ok {
+		return nil
+	}
+	out := make([]variant, 0, len(all))
+	total, good := 0.0, true
+	for _, x := range all {
+		share, isShare := f.fraction(x)
+		good = f.nameOK(x, "variant") && isShare && good
+		total += share
+		out = append(out, variant{x.key, share})
+	}
+	if good && math.Abs(total-1) > 1e-6 {
+		f.add(e.at, "the shares of variants are %v together: they must be 1, as in variants: {a: 0.5, b: 0.5}", total)
+	}
+	return out
 }
 
 func (f *file) recommend(e entry) *Recommend {

@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/rapport-engine/rapport/engine/profiles"
 	"github.com/rapport-engine/rapport/streams"
@@ -18,9 +21,11 @@ const maxRuns = 100
 // profile is encoded.
 func (s *Set) OnEvent(t *Turn) {
 	t.prepare(s)
+	s.feedback(t)
 	if len(t.Profile.Runs) > 0 {
 		s.checkRuns(t)
 	}
+	s.reachGoals(t)
 	s.setDates(t)
 	list, ok := s.starts[t.Event.Name]
 	if !ok {
@@ -34,7 +39,8 @@ func (s *Set) OnEvent(t *Turn) {
 	}
 }
 
-// checkRuns ends the runs that the event ends.
+// checkRuns ends the runs that the event ends, and then lets those go on that
+// waited for it.
 func (s *Set) checkRuns(t *Turn) {
 	for _, run := range s.ranked(t) {
 		trig := s.byName[run.Trigger]
@@ -42,9 +48,15 @@ func (s *Set) checkRuns(t *Turn) {
 		case trig == nil:
 			t.end(run, ReasonRemoved, max(int(run.Step), 0))
 		case t.exits(trig, run):
-			t.end(run, ReasonExited, trig.nextSend(int(run.Step)+1))
+			t.end(run, ReasonExited, trig.nextSend(int(run.Step)))
 		case !t.holds(trig, trig.while, nil, run):
-			t.end(run, ReasonCondition, trig.nextSend(int(run.Step)+1))
+			t.end(run, ReasonCondition, trig.nextSend(int(run.Step)))
+		}
+	}
+	for _, run := range s.ranked(t) {
+		trig := s.byName[run.Trigger]
+		if i := int(run.Step); i < len(trig.steps) && trig.steps[i].kind == stepUntil && t.matches(trig, trig.steps[i].until, run) {
+			t.advance(trig, run, trig.steps[i].yes, t.Now)
 		}
 	}
 }
@@ -70,18 +82,27 @@ func (s *Set) rank(trigger string) int {
 // exits reports whether the event is an exit of the run.
 func (t *Turn) exits(trig *Trigger, run *profiles.Run) bool {
 	for i := range trig.exits {
-		x := &trig.exits[i]
-		if !slices.Contains(x.events, t.Event.Name) || !anyOf(x.channels, t.Event.Channel) {
-			continue
-		}
-		if len(x.key) > 0 && t.key(x.key) != run.Key {
-			continue
-		}
-		if t.holds(trig, x.cond, t.Event, run) {
+		if t.matches(trig, &trig.exits[i], run) {
 			return true
 		}
 	}
 	return false
+}
+
+// matches reports whether the event is what the run waits for, or ends by.
+// Feedback counts for the run's last message only.
+func (t *Turn) matches(trig *Trigger, m *match, run *profiles.Run) bool {
+	e := t.Event
+	if !slices.Contains(m.events, e.Name) || !anyOf(m.channels, e.Channel) {
+		return false
+	}
+	if len(m.key) > 0 && t.key(m.key) != run.Key {
+		return false
+	}
+	if strings.HasPrefix(e.Name, "Message ") && (e.MessageRef == "" || xxhash.Sum64String(e.MessageRef) != run.LastMessage) {
+		return false
+	}
+	return t.holds(trig, m.cond, e, run)
 }
 
 // anyOf reports whether v is in the list; a nil list holds everything.
@@ -102,7 +123,7 @@ func (s *Set) tryStart(t *Turn, trig *Trigger) {
 		}
 		return
 	}
-	if len(t.Profile.Runs) >= maxRuns || trig.wait(t.Profile, t.Now) || !t.holds(trig, trig.start.cond, e, nil) {
+	if len(t.Profile.Runs) >= maxRuns || !s.alive(trig, t.Now, t.Env) || trig.wait(t.Profile, t.Now) || !t.holds(trig, trig.start.cond, e, nil) {
 		return
 	}
 	run := t.newRun(trig, e.MessageID)
@@ -110,7 +131,7 @@ func (s *Set) tryStart(t *Turn, trig *Trigger) {
 	switch {
 	case !t.holds(trig, trig.while, e, run): // it begins no run
 	case late:
-		t.skip(trig, trig.nextSend(0), ReasonLate)
+		t.skip(trig, run, trig.nextSend(0), ReasonLate)
 	default:
 		t.begin(trig, run, t.Now, e)
 	}
@@ -131,8 +152,10 @@ func (t *Turn) newRun(trig *Trigger, startedBy string) *profiles.Run {
 		t.spare = &profiles.Run{}
 	}
 	run := t.spare
+	items := run.Items[:0]
+	run.ResetVT()
+	run.Items = items
 	run.Trigger, run.Profile, run.StartedAt, run.StartedBy = trig.Name, t.Profile.Id, t.Now, startedBy
-	run.Key, run.Event, run.EventAt, run.EventLoggedAt = "", nil, 0, 0
 	return run
 }
 
@@ -155,46 +178,66 @@ func (t *Turn) begin(trig *Trigger, run *profiles.Run, at int64, e *streams.Even
 func (t *Turn) restart(trig *Trigger, run *profiles.Run) {
 	e := t.Event
 	run.Event, run.EventAt, run.EventLoggedAt = e.Raw, e.At, e.LoggedAt
-	run.StepAt = t.Now
 	t.scope.setEventOf(run, e)
-	if i := int(run.Step); i < len(trig.steps) && run.IdleMs == 0 {
-		run.DueAt = max(run.EventAt, run.StepAt) + trig.steps[i].wait
+	if i := int(run.Step); i < len(trig.steps) && run.HeldDue == 0 {
+		t.rest(&trig.steps[i], run, i)
 	}
 }
 
 // advance takes the run's steps from the i-th on, up to a wait or the end. due
 // is when the first of them was due.
 func (t *Turn) advance(trig *Trigger, run *profiles.Run, i int, due int64) {
-	for ; i < len(trig.steps); i++ {
+	for i < len(trig.steps) {
 		if !t.holds(trig, trig.while, nil, run) {
 			t.end(run, ReasonCondition, trig.nextSend(i))
 			return
 		}
 		st := &trig.steps[i]
-		if st.send == nil {
-			run.Step, run.StepAt, run.DueAt, run.IdleMs = int32(i), t.Now, 0, 0
-			if st.idle {
-				run.IdleMs = st.wait
-			} else {
-				run.DueAt = max(run.EventAt, run.StepAt) + st.wait
-			}
+		next := st.next
+		switch st.kind {
+		case stepWait:
+			t.rest(st, run, i)
 			return
+		case stepUntil:
+			t.rest(st, run, i)
+			return
+		case stepIf:
+			if next = st.no; t.holds(trig, st.cond, nil, run) {
+				next = st.yes
+			}
+		case stepSuppress:
+			for _, channel := range st.suppress {
+				t.Profile.Suppress(channel, "trigger", t.Now)
+			}
+		case stepSet:
+			t.setTraits(trig, st.set)
+		default:
+			reason := t.send(trig, run, i, due)
+			if reason == held {
+				return
+			}
+			if reason != "" {
+				t.skip(trig, run, i, reason)
+			}
 		}
-		if reason := t.send(trig, run, i, due); reason != "" {
-			t.skip(trig, i, reason)
-		}
+		i = next
 	}
 	t.end(run, "", -1)
 }
 
-// nextSend is the index of the first send from the i-th step on, -1 for none.
-func (t *Trigger) nextSend(i int) int {
-	for ; i < len(t.steps); i++ {
-		if t.steps[i].send != nil {
-			return i
-		}
+// rest begins the wait at step i.
+func (t *Turn) rest(st *step, run *profiles.Run, i int) {
+	run.Step, run.StepAt, run.DueAt, run.IdleMs = int32(i), t.Now, 0, 0
+	from := max(run.EventAt, run.StepAt)
+	switch {
+	case st.idle:
+		run.IdleMs = st.wait
+	case st.clock != nil:
+		loc := t.set.zoneOf(t.Profile, t.Env)
+		run.DueAt = st.clock.from(time.UnixMilli(from).In(loc)).UnixMilli()
+	default:
+		run.DueAt = from + st.wait
 	}
-	return -1
 }
 
 // end removes a run. A reason says why the send at a step (if not -1) was not made.
@@ -206,14 +249,20 @@ func (t *Turn) end(run *profiles.Run, reason string, step int) {
 	state(p, run.Trigger).LastEndAt = t.Now
 	t.Ended = append(t.Ended, run.Trigger)
 	if reason != "" && step >= 0 {
-		t.Skips = append(t.Skips, Skip{Trigger: run.Trigger, Step: step, Reason: reason})
+		t.skipped(run, step, reason)
 	}
 }
 
-func (t *Turn) skip(trig *Trigger, step int, reason string) {
+// skip notes that a send of the run, which goes on or did not begin, was not made.
+func (t *Turn) skip(_ *Trigger, run *profiles.Run, step int, reason string) {
 	if step >= 0 {
-		t.Skips = append(t.Skips, Skip{Trigger: trig.Name, Step: step, Reason: reason})
+		t.skipped(run, step, reason)
 	}
+}
+
+func (t *Turn) skipped(run *profiles.Run, step int, reason string) {
+	t.Skips = append(t.Skips, Skip{Trigger: run.Trigger, Step: step, Reason: reason})
+	t.Profile.Decide(&profiles.Decision{At: t.Now, Trigger: run.Trigger, Step: int32(step), Reason: reason, Key: run.Key, Variant: run.Variant})
 }
 
 // holds evaluates a condition; one that is not there holds, one that cannot be

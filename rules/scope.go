@@ -19,6 +19,7 @@ type scope struct {
 	now     int64
 	profile *profiles.Profile
 	env     *Env
+	policy  *policy        // nil: that of a shop without one
 	event   *streams.Event // `event`: what happened, or the run's last start event
 	run     *profiles.Run  // nil in conditions of starts
 

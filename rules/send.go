@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/goccy/go-json"
 
 	"github.com/rapport-engine/rapport/engine/profiles"
@@ -17,33 +19,101 @@ import (
 // maxMessages is how many messages a profile remembers.
 const maxMessages = 20
 
+// held is what send answers when it holds the message for now.
+const held = "held"
+
 // send decides the send at step i of the run, due at a time. It answers "" when
-// the message was made, else the reason why not.
+// the message was made, held when it is to be decided again, else the reason
+// why not.
 func (t *Turn) send(trig *Trigger, run *profiles.Run, i int, due int64) string {
 	s := trig.steps[i].send
-	expires := due + s.expire
+	o := t.set.policy
+	first := or(run.HeldDue, due) // when the send was due before it was ever held
+	run.HeldDue = 0
+	expires := due + or(s.expire, o.expire)
 	if t.Live && expires <= t.Now {
 		return ReasonExpired
 	}
 	if !t.holds(trig, s.cond, nil, run) {
 		return ReasonCondition
 	}
-	channel, to, reason := choose(t.Profile, s)
+	channel, to, reason := o.choose(t.Profile, s)
 	if reason != "" {
 		return reason
 	}
+	if !s.transactional {
+		if reason := t.hold(trig, run, i, first, channel); reason != "" {
+			return reason
+		}
+	}
+	if run.Variant == "" {
+		run.Variant = trig.variantOf(s.variants, run.Profile)
+	}
+	switch {
+	case !s.transactional && t.set.heldOut(trig, run.Profile):
+		t.reach(trig, run, due, true)
+		return ReasonHoldout
+	case trig.shadow:
+		state(t.Profile, run.Trigger).LastMessageAt = due
+		return ReasonShadow
+	}
+	m := t.message(trig, s, run, i)
+	m.Channel, m.To = channel, to
+	m.At, m.Expires = time.UnixMilli(due).UTC(), time.UnixMilli(expires).UTC()
+	if c := t.set.coupons[s.coupon]; c != nil {
+		m.Data.Coupon = c.issue(t.Env.secret(), run, due)
+	}
+	t.Messages = append(t.Messages, Send{Message: m, Recommend: s.wants(m.Data.Items)})
+	t.record(run, &m, due)
+	t.reach(trig, run, due, false)
+	return ""
+}
+
+// hold keeps a message back for quiet hours, or until a cap lets it through.
+// It answers held, a reason to drop the message, or "" to send it now.
+func (t *Turn) hold(trig *Trigger, run *profiles.Run, i int, first int64, channel string) string {
+	s, o := trig.steps[i].send, t.set.policy
+	until, why := t.Now, ""
+	if o.quiet != nil || s.hours != nil {
+		loc := t.set.zoneOf(t.Profile, t.Env)
+		at, ok := open(time.UnixMilli(t.Now).In(loc), o.quiet, s.hours)
+		if !ok {
+			return ReasonQuiet
+		}
+		if at.UnixMilli() > t.Now {
+			until, why = at.UnixMilli(), ReasonQuiet
+		}
+	}
+	if why == "" {
+		if free := o.freeAt(t.Profile, trig.Name, channel, t.Now); free > t.Now {
+			if or(s.whenCapped, o.whenCapped) != "wait" {
+				return ReasonCapped
+			}
+			until, why = free, ReasonCapped
+		}
+	}
+	switch {
+	case why == "":
+		return ""
+	case until-first >= or(s.expire, o.expire):
+		return why
+	}
+	run.Step, run.StepAt, run.IdleMs, run.DueAt, run.HeldDue, run.HeldFor = int32(i), t.Now, 0, until, first, why
+	t.Profile.Decide(&profiles.Decision{At: t.Now, Trigger: run.Trigger, Step: int32(i), Reason: DecisionHeld,
+		Channel: channel, Key: run.Key, Until: until})
+	return held
+}
+
+// message makes the message of a send.
+func (t *Turn) message(trig *Trigger, s *send, run *profiles.Run, i int) streams.Message {
 	m := streams.Message{
 		ID: messageID(trig.Name, run.Profile, i, run.StartedBy), Trigger: trig.Name, Step: i,
-		Variant: run.Variant, Profile: t.Profile.Id, Channel: channel, To: to,
-		Template: s.template, Transactional: s.transactional,
+		Variant: run.Variant, Profile: t.Profile.Id, Template: s.template, Transactional: s.transactional,
 		Locale: t.Profile.Locale, Timezone: t.set.zoneOf(t.Profile, t.Env).String(),
-		At: time.UnixMilli(due).UTC(), Expires: time.UnixMilli(expires).UTC(),
 	}
 	t.scope.at(nil, run)
 	m.Data = t.data(trig, s, run)
-	t.Messages = append(t.Messages, Send{Message: m, Recommend: s.wants(m.Data.Items)})
-	t.record(run, &m, due)
-	return ""
+	return m
 }
 
 // messageID is `<trigger>.<step>.<16 hex digits>`: the start of SHA-256 over the
@@ -60,6 +130,12 @@ func (t *Turn) record(run *profiles.Run, m *streams.Message, due int64) {
 	p := t.Profile
 	run.Sent++
 	run.LastChannel, run.LastStatus, run.LastAt = m.Channel, "queued", due
+	run.LastMessage = xxhash.Sum64String(m.ID)
+	if !m.Transactional {
+		t.set.policy.touch(p, &profiles.Touch{Message: run.LastMessage, Trigger: run.Trigger, Channel: m.Channel, At: due})
+	}
+	p.Decide(&profiles.Decision{At: t.Now, Trigger: run.Trigger, Step: int32(m.Step), Reason: DecisionSent, Channel: m.Channel,
+		Message: m.ID[strings.LastIndexByte(m.ID, '.')+1:], Key: run.Key, Variant: run.Variant})
 	state(p, run.Trigger).LastMessageAt = due
 	if len(p.Messages) >= maxMessages {
 		p.Messages = slices.Delete(p.Messages, maxMessages-1, len(p.Messages))

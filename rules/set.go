@@ -20,8 +20,10 @@ var builtin embed.FS
 type Set struct {
 	triggers   []*Trigger // by priority (highest first), then name
 	placements []Placement
+	policy     *policy
+	coupons    map[string]*coupon
 
-	byName  map[string]*Trigger   // those with state on
+	byName  map[string]*Trigger   // those with state on or shadow
 	starts  map[string][]*Trigger // by event name, in order of rank
 	all     []*Trigger            // that start on any event
 	dates   []*Trigger            // that start on a date
@@ -109,6 +111,10 @@ func builtinFiles() map[string][]byte {
 type definitions struct {
 	triggers    []*Trigger
 	placements  []Placement
+	policy      *policy
+	capped      []named // triggers that caps name
+	inSegments  []named // segments that triggers name
+	coupons     []*coupon
 	hasTriggers bool
 	where       map[string]string // "trigger x" to where it is
 }
@@ -120,15 +126,28 @@ func parseAll(files map[string][]byte, problems *Problems) *definitions {
 		if root == nil {
 			continue
 		}
-		for _, x := range f.mapping(entry{"the file", root, root}, "the file", []string{"triggers", "placements"}, laterSections) {
+		f.defs = d
+		for _, x := range f.mapping(entry{"the file", root, root}, "the file", sections, laterSections) {
 			d.section(f, x)
 		}
 	}
 	d.checkPlacements(problems)
+	d.checkPolicy(problems)
 	return d
 }
 
+// named is a name that a rule refers to, and where.
+type named struct {
+	name         string
+	file         string
+	line, column int
+}
+
 func (d *definitions) section(f *file, x entry) {
+	if x.key == "policy" {
+		d.policySection(f, x)
+		return
+	}
 	all, ok := f.entries(x, x.key)
 	if !ok {
 		return
@@ -141,9 +160,12 @@ func (d *definitions) section(f *file, x entry) {
 		}
 		line, _ := position(e.at)
 		d.where[kind] = fmt.Sprintf("%s:%d", f.name, line)
-		if x.key == "triggers" {
+		switch x.key {
+		case "triggers":
 			d.triggers = append(d.triggers, f.trigger(e))
-		} else {
+		case "coupons":
+			d.coupons = append(d.coupons, f.coupon(e))
+		default:
 			d.placements = append(d.placements, f.placement(e))
 		}
 	}
@@ -163,7 +185,8 @@ func (d *definitions) checkPlacements(problems *Problems) {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	for _, t := range d.triggers {
-		for _, s := range t.steps {
+		for i := range t.steps {
+			s := &t.steps[i]
 			if s.send == nil || s.send.recommend == nil || s.send.recommend.Placement == "" ||
 				slices.Contains(names, s.send.recommend.Placement) {
 				continue
@@ -176,15 +199,21 @@ func (d *definitions) checkPlacements(problems *Problems) {
 
 // newSet indexes what was parsed.
 func newSet(d *definitions) *Set {
-	s := &Set{triggers: d.triggers, placements: d.placements, byName: map[string]*Trigger{},
-		starts: map[string][]*Trigger{}, zones: newZones()}
+	s := &Set{triggers: d.triggers, placements: d.placements, policy: d.policy, coupons: map[string]*coupon{},
+		byName: map[string]*Trigger{}, starts: map[string][]*Trigger{}, zones: newZones()}
+	if s.policy == nil {
+		s.policy = &policy{expire: defaultExpire}
+	}
+	for _, c := range d.coupons {
+		s.coupons[c.name] = c
+	}
 	slices.SortFunc(s.triggers, func(a, b *Trigger) int {
 		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Name, b.Name))
 	})
 	slices.SortFunc(s.placements, func(a, b Placement) int { return cmp.Compare(a.Name, b.Name) })
 	for i, t := range s.triggers {
 		t.rank = i
-		if t.State == "on" {
+		if t.State != "off" {
 			s.index(t)
 		}
 	}

@@ -13,11 +13,15 @@ type Timer struct {
 	Profile string // profile id
 	Trigger string
 	Key     string // the run's key; date starts have a key of their own
+	// Priority is the trigger's: of two timers of one customer that are due at
+	// once, the higher fires first.
+	Priority int
 }
 
-// compare orders timers as they fire: by due time, profile, trigger, key.
+// compare orders timers as they fire: by due time, profile, the trigger's
+// priority and name, key.
 func (a Timer) compare(b Timer) int {
-	return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Profile, b.Profile),
+	return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Profile, b.Profile), cmp.Compare(b.Priority, a.Priority),
 		cmp.Compare(a.Trigger, b.Trigger), cmp.Compare(a.Key, b.Key))
 }
 

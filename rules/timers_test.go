@@ -41,7 +41,7 @@ func popModel(model map[timerKey]int64, now int64) (Timer, bool) {
 	all := make([]Timer, 0, len(model))
 	for k, due := range model {
 		if due <= now {
-			all = append(all, Timer{due, k.profile, k.trigger, k.key})
+			all = append(all, Timer{due, k.profile, k.trigger, k.key, 0})
 		}
 	}
 	if len(all) == 0 {

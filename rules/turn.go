@@ -15,6 +15,8 @@ type Env struct {
 	// Catalog answers the item as of this place in the log, nil when unknown.
 	// A nil func knows no item.
 	Catalog func(id string) *streams.Item
+	// Secret makes coupons unguessable.
+	Secret string
 	// Timezone is the IANA zone of customers whose own is unknown; "" is UTC.
 	Timezone string
 	// CartTTL is how long a line stays in a cart; 0 is 30 days.
@@ -22,6 +24,13 @@ type Env struct {
 	// Decode fills e with the run's last start event (run.Event, as logged). A
 	// nil func leaves it empty.
 	Decode func(run *profiles.Run, e *streams.Event) error
+}
+
+func (e *Env) secret() string {
+	if e == nil {
+		return ""
+	}
+	return e.Secret
 }
 
 // Turn is one evaluation for one customer: what goes in, and what was decided.
@@ -39,13 +48,18 @@ type Turn struct {
 	Started  []string // triggers of which a run began
 	Ended    []string // triggers of which a run ended
 	Failures []Failure
+	// Reached are runs whose first message was decided: sent or held out.
+	// Goals are those of them that led to what the trigger is for.
+	Reached []Reach
+	Goals   []Reach
 
-	set    *Set
-	due    int64 // of the timer that is evaluated
-	scope  scope
-	runs   []*profiles.Run // of the customer, while they are gone through
-	spare  *profiles.Run   // a run that did not begin
-	parser fastjson.Parser
+	set       *Set
+	due       int64 // of the timer that is evaluated
+	scope     scope
+	runs      []*profiles.Run // of the customer, while they are gone through
+	spare     *profiles.Run   // a run that did not begin
+	parser    fastjson.Parser
+	traitsSet bool // by a step
 }
 
 // Failure is a condition that could not be told, and so was false.
@@ -54,13 +68,21 @@ type Failure struct {
 	Kind    string // FailureMissing or FailureCost
 }
 
+// Reach is a run that counts for what its trigger earns.
+type Reach struct {
+	Trigger string
+	Variant string
+	Holdout bool    // the message was held out
+	Revenue float64 // of the order that reached the goal
+}
+
 // Reset forgets the outputs and the inputs but Env.
 func (t *Turn) Reset() {
 	clear(t.Messages)
 	clear(t.Skips)
 	t.Messages, t.Skips = t.Messages[:0], t.Skips[:0]
 	t.Started, t.Ended = t.Started[:0], t.Ended[:0]
-	t.Failures = t.Failures[:0]
+	t.Failures, t.Reached, t.Goals = t.Failures[:0], t.Reached[:0], t.Goals[:0]
 	t.Profile, t.Event = nil, nil
 	clear(t.runs)
 }
@@ -71,8 +93,8 @@ func (t *Turn) prepare(s *Set) {
 	if t.Now == 0 && t.Event != nil {
 		t.Now = t.Event.LoggedAt
 	}
-	t.set = s
-	t.scope = scope{now: t.Now, profile: t.Profile, env: t.Env, decoded: t.scope.decoded}
+	t.set, t.traitsSet = s, false
+	t.scope = scope{now: t.Now, profile: t.Profile, env: t.Env, policy: s.policy, decoded: t.scope.decoded}
 }
 
 // Send is a message that was decided and what it wants recommended.
@@ -104,4 +126,23 @@ const (
 	ReasonNoConsent = "no_consent" // an address, but no consent
 	ReasonNoAddress = "no_address" // no address in any of the channels
 	ReasonRemoved   = "removed"    // the trigger is no longer in the rules
+
+	ReasonSuppressed = "suppressed" // the address bounced or complained, or a rule stopped the channel
+	ReasonCapped     = "capped"     // a cap is reached
+	ReasonQuiet      = "quiet"      // held by quiet hours, or the send's own, until it was too old
+	ReasonHoldout    = "holdout"    // the customer is one of those left out to measure the effect
+	ReasonShadow     = "shadow"     // the trigger decides and counts, and sends nothing
 )
+
+// What Decision.Reason says of a send that is no send not made.
+const (
+	DecisionSent = "sent"
+	DecisionHeld = "held" // until Decision.Until, when it is decided again
+)
+
+// Reasons are all reasons of a send not made that the fold gives; "superseded"
+// and "unavailable" come from links and delivery.
+var Reasons = []string{
+	ReasonCapped, ReasonQuiet, ReasonExpired, ReasonNoConsent, ReasonNoAddress, ReasonHoldout, ReasonCondition,
+	ReasonExited, ReasonSuppressed, ReasonLate, ReasonShadow, ReasonRemoved, "superseded", "unavailable",
+}

@@ -28,6 +28,7 @@ type file struct {
 	name     string
 	lines    []string
 	problems *Problems
+	defs     *definitions // what the file adds to; nil while something is only looked at
 }
 
 // entry is one `key: value` of a mapping, or one element of a list, which then

@@ -34,7 +34,14 @@ type MessageData struct {
 	Order  map[string]any `json:"order"`
 	Event  map[string]any `json:"event"`
 	Traits map[string]any `json:"traits"`
+	Coupon *MessageCoupon `json:"coupon,omitempty"`
 	Custom map[string]any `json:"custom,omitempty"` // send.data
+}
+
+// MessageCoupon is a coupon in a message.
+type MessageCoupon struct {
+	Code       string     `json:"code"`
+	ValidUntil *time.Time `json:"valid_until,omitempty"` // UTC; nil: without end
 }
 
 // MessageCart is the customer's cart when the message was decided.

@@ -31,6 +31,9 @@ func Decode(id string, data []byte, p *Profile) error {
 	if err == nil {
 		err = checkTimeline(p.Timeline)
 	}
+	if err == nil {
+		err = checkDecisions(p.Decisions)
+	}
 	if err == nil && !strings.Contains(id, ":") {
 		err = errors.New("the id must be type:value")
 	}
@@ -56,15 +59,22 @@ func decode(id string, data []byte, p *Profile) error {
 // so that no append can write into it, and so are the ends of lists that other
 // packages shorten.
 func recycle(p *Profile) {
-	p.Traits, p.Timeline = nil, nil
+	p.Traits, p.Timeline, p.Decisions = nil, nil, nil
 	for _, r := range p.Runs {
 		r.Event = nil
+	}
+	for _, m := range p.Inbox {
+		m.Body = nil
 	}
 	clearTail(p.Runs)
 	clearTail(p.Messages)
 	clearTail(p.MessageStats)
 	clearTail(p.Triggers)
 	clearTail(p.Counts)
+	clearTail(p.Segments)
+	clearTail(p.Touches)
+	clearTail(p.Goals)
+	clearTail(p.Inbox)
 	p.ResetVT()
 }
 
@@ -101,6 +111,10 @@ func expand(p *Profile) {
 	p.Timeline = slices.Clip(p.Timeline)
 	for _, r := range p.Runs {
 		r.Event = slices.Clip(r.Event)
+	}
+	p.Decisions = slices.Clip(p.Decisions)
+	for _, m := range p.Inbox {
+		m.Body = slices.Clip(m.Body)
 	}
 	p.Identifiers = slices.Insert(p.Identifiers, 0, p.Id)
 	for _, c := range p.Channels {

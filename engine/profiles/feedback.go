@@ -39,7 +39,7 @@ func (p *Profile) applyFeedback(e *streams.Event) {
 	props := properties(e)
 	channel := feedbackChannel(m, props, e)
 	if status == "" {
-		p.suppress(channel, "complaint", e.At)
+		p.Suppress(channel, "complaint", e.At)
 		return
 	}
 	p.bounces(channel, status, props, e.At)
@@ -84,16 +84,16 @@ func (p *Profile) bounces(channel, status string, props map[string]any, at int64
 		switch kind {
 		case "soft", "transient", "temporary":
 			if p.SoftBounces++; p.SoftBounces >= maxSoftBounces {
-				p.suppress(channel, "soft_bounces", at)
+				p.Suppress(channel, "soft_bounces", at)
 			}
 		default:
-			p.suppress(channel, "hard_bounce", at)
+			p.Suppress(channel, "hard_bounce", at)
 		}
 	}
 }
 
-// suppress stops all messages in a channel; the first reason stays.
-func (p *Profile) suppress(channel, reason string, at int64) {
+// Suppress stops all messages in a channel; the first reason stays.
+func (p *Profile) Suppress(channel, reason string, at int64) {
 	i, found := slices.BinarySearchFunc(p.Suppressed, channel, func(s *Suppression, channel string) int {
 		return strings.Compare(s.Channel, channel)
 	})

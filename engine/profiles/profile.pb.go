@@ -64,6 +64,12 @@ type Profile struct {
 	SoftBounces   int64                  `protobuf:"varint,33,opt,name=soft_bounces,json=softBounces,proto3" json:"soft_bounces,omitempty"` // in a row
 	TraitsAt      int64                  `protobuf:"varint,34,opt,name=traits_at,json=traitsAt,proto3" json:"traits_at,omitempty"`          // of the latest identify
 	TimelineAt    int64                  `protobuf:"varint,35,opt,name=timeline_at,json=timelineAt,proto3" json:"timeline_at,omitempty"`    // of the newest event in timeline
+	Segments      []*Membership          `protobuf:"bytes,80,rep,name=segments,proto3" json:"segments,omitempty"`                           // in order of name
+	Decisions     []byte                 `protobuf:"bytes,81,opt,name=decisions,proto3" json:"decisions,omitempty"`                         // a DecisionLog, decoded only when asked for
+	Touches       []*Touch               `protobuf:"bytes,82,rep,name=touches,proto3" json:"touches,omitempty"`                             // what caps count, oldest first
+	Goals         []*Goal                `protobuf:"bytes,83,rep,name=goals,proto3" json:"goals,omitempty"`                                 // that may still be reached, oldest first
+	Inbox         []*Pending             `protobuf:"bytes,84,rep,name=inbox,proto3" json:"inbox,omitempty"`                                 // messages that wait for the customer, oldest first
+	Rules         int64                  `protobuf:"varint,85,opt,name=rules,proto3" json:"rules,omitempty"`                                // number of the rules that segments were last measured by
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -339,6 +345,48 @@ func (x *Profile) GetTraitsAt() int64 {
 func (x *Profile) GetTimelineAt() int64 {
 	if x != nil {
 		return x.TimelineAt
+	}
+	return 0
+}
+
+func (x *Profile) GetSegments() []*Membership {
+	if x != nil {
+		return x.Segments
+	}
+	return nil
+}
+
+func (x *Profile) GetDecisions() []byte {
+	if x != nil {
+		return x.Decisions
+	}
+	return nil
+}
+
+func (x *Profile) GetTouches() []*Touch {
+	if x != nil {
+		return x.Touches
+	}
+	return nil
+}
+
+func (x *Profile) GetGoals() []*Goal {
+	if x != nil {
+		return x.Goals
+	}
+	return nil
+}
+
+func (x *Profile) GetInbox() []*Pending {
+	if x != nil {
+		return x.Inbox
+	}
+	return nil
+}
+
+func (x *Profile) GetRules() int64 {
+	if x != nil {
+		return x.Rules
 	}
 	return 0
 }
@@ -1656,6 +1704,11 @@ type Run struct {
 	LastChannel   string                 `protobuf:"bytes,16,opt,name=last_channel,json=lastChannel,proto3" json:"last_channel,omitempty"`
 	LastStatus    string                 `protobuf:"bytes,17,opt,name=last_status,json=lastStatus,proto3" json:"last_status,omitempty"`
 	LastAt        int64                  `protobuf:"varint,18,opt,name=last_at,json=lastAt,proto3" json:"last_at,omitempty"`
+	HeldDue       int64                  `protobuf:"varint,80,opt,name=held_due,json=heldDue,proto3" json:"held_due,omitempty"`              // when the send that is held was due; 0: none is held
+	LastMessage   uint64                 `protobuf:"fixed64,81,opt,name=last_message,json=lastMessage,proto3" json:"last_message,omitempty"` // xxhash of the last message's id
+	Rules         int64                  `protobuf:"varint,82,opt,name=rules,proto3" json:"rules,omitempty"`                                 // number of the rules that the run began with
+	HeldFor       string                 `protobuf:"bytes,83,opt,name=held_for,json=heldFor,proto3" json:"held_for,omitempty"`               // why the send is held: quiet or capped
+	ReachedAt     int64                  `protobuf:"varint,84,opt,name=reached_at,json=reachedAt,proto3" json:"reached_at,omitempty"`        // when its first message was due, sent or held out; 0: none yet
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1812,6 +1865,41 @@ func (x *Run) GetLastStatus() string {
 func (x *Run) GetLastAt() int64 {
 	if x != nil {
 		return x.LastAt
+	}
+	return 0
+}
+
+func (x *Run) GetHeldDue() int64 {
+	if x != nil {
+		return x.HeldDue
+	}
+	return 0
+}
+
+func (x *Run) GetLastMessage() uint64 {
+	if x != nil {
+		return x.LastMessage
+	}
+	return 0
+}
+
+func (x *Run) GetRules() int64 {
+	if x != nil {
+		return x.Rules
+	}
+	return 0
+}
+
+func (x *Run) GetHeldFor() string {
+	if x != nil {
+		return x.HeldFor
+	}
+	return ""
+}
+
+func (x *Run) GetReachedAt() int64 {
+	if x != nil {
+		return x.ReachedAt
 	}
 	return 0
 }
@@ -1999,6 +2087,9 @@ type TriggerState struct {
 	LastEndAt     int64                  `protobuf:"varint,3,opt,name=last_end_at,json=lastEndAt,proto3" json:"last_end_at,omitempty"`
 	LastMessageAt int64                  `protobuf:"varint,4,opt,name=last_message_at,json=lastMessageAt,proto3" json:"last_message_at,omitempty"` // reentry counts from here
 	LastDateAt    int64                  `protobuf:"varint,5,opt,name=last_date_at,json=lastDateAt,proto3" json:"last_date_at,omitempty"`          // date starts: the day last fired for
+	InactiveAt    int64                  `protobuf:"varint,80,opt,name=inactive_at,json=inactiveAt,proto3" json:"inactive_at,omitempty"`           // inactive starts: the last event that a run began for
+	Items         []*ItemMark            `protobuf:"bytes,81,rep,name=items,proto3" json:"items,omitempty"`                                        // runs_out: the purchases that runs began for
+	ExistingAt    int64                  `protobuf:"varint,82,opt,name=existing_at,json=existingAt,proto3" json:"existing_at,omitempty"`           // when the customer's turn comes of those who matched already; 0: never
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2068,6 +2159,518 @@ func (x *TriggerState) GetLastDateAt() int64 {
 	return 0
 }
 
+func (x *TriggerState) GetInactiveAt() int64 {
+	if x != nil {
+		return x.InactiveAt
+	}
+	return 0
+}
+
+func (x *TriggerState) GetItems() []*ItemMark {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *TriggerState) GetExistingAt() int64 {
+	if x != nil {
+		return x.ExistingAt
+	}
+	return 0
+}
+
+// ItemMark is a moment of one item.
+type ItemMark struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Item          uint64                 `protobuf:"fixed64,1,opt,name=item,proto3" json:"item,omitempty"` // xxhash of its id
+	At            int64                  `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemMark) Reset() {
+	*x = ItemMark{}
+	mi := &file_engine_profiles_profile_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemMark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemMark) ProtoMessage() {}
+
+func (x *ItemMark) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_profiles_profile_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemMark.ProtoReflect.Descriptor instead.
+func (*ItemMark) Descriptor() ([]byte, []int) {
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ItemMark) GetItem() uint64 {
+	if x != nil {
+		return x.Item
+	}
+	return 0
+}
+
+func (x *ItemMark) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+// Membership is one segment that the customer is in.
+type Membership struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Since         int64                  `protobuf:"varint,2,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Membership) Reset() {
+	*x = Membership{}
+	mi := &file_engine_profiles_profile_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Membership) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Membership) ProtoMessage() {}
+
+func (x *Membership) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_profiles_profile_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Membership.ProtoReflect.Descriptor instead.
+func (*Membership) Descriptor() ([]byte, []int) {
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Membership) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Membership) GetSince() int64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+// DecisionLog is the latest decisions, newest first, at most 50.
+type DecisionLog struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Decisions     []*Decision            `protobuf:"bytes,1,rep,name=decisions,proto3" json:"decisions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DecisionLog) Reset() {
+	*x = DecisionLog{}
+	mi := &file_engine_profiles_profile_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DecisionLog) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DecisionLog) ProtoMessage() {}
+
+func (x *DecisionLog) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_profiles_profile_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DecisionLog.ProtoReflect.Descriptor instead.
+func (*DecisionLog) Descriptor() ([]byte, []int) {
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *DecisionLog) GetDecisions() []*Decision {
+	if x != nil {
+		return x.Decisions
+	}
+	return nil
+}
+
+// Decision is one send that was made, held or not made.
+type Decision struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            int64                  `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`
+	Trigger       string                 `protobuf:"bytes,2,opt,name=trigger,proto3" json:"trigger,omitempty"`
+	Step          int32                  `protobuf:"varint,3,opt,name=step,proto3" json:"step,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`   // sent, held, or why not
+	Channel       string                 `protobuf:"bytes,5,opt,name=channel,proto3" json:"channel,omitempty"` // of what was sent
+	Message       string                 `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"` // the end of its id, after trigger and step
+	Key           string                 `protobuf:"bytes,7,opt,name=key,proto3" json:"key,omitempty"`         // of the run
+	Variant       string                 `protobuf:"bytes,8,opt,name=variant,proto3" json:"variant,omitempty"`
+	Until         int64                  `protobuf:"varint,9,opt,name=until,proto3" json:"until,omitempty"` // of what is held
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Decision) Reset() {
+	*x = Decision{}
+	mi := &file_engine_profiles_profile_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Decision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Decision) ProtoMessage() {}
+
+func (x *Decision) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_profiles_profile_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Decision.ProtoReflect.Descriptor instead.
+func (*Decision) Descriptor() ([]byte, []int) {
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Decision) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Decision) GetTrigger() string {
+	if x != nil {
+		return x.Trigger
+	}
+	return ""
+}
+
+func (x *Decision) GetStep() int32 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *Decision) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Decision) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Decision) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Decision) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Decision) GetVariant() string {
+	if x != nil {
+		return x.Variant
+	}
+	return ""
+}
+
+func (x *Decision) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+// Touch is one message that caps count.
+type Touch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Message       uint64                 `protobuf:"fixed64,1,opt,name=message,proto3" json:"message,omitempty"` // xxhash of its id
+	Trigger       string                 `protobuf:"bytes,2,opt,name=trigger,proto3" json:"trigger,omitempty"`
+	Channel       string                 `protobuf:"bytes,3,opt,name=channel,proto3" json:"channel,omitempty"`
+	At            int64                  `protobuf:"varint,4,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Touch) Reset() {
+	*x = Touch{}
+	mi := &file_engine_profiles_profile_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Touch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Touch) ProtoMessage() {}
+
+func (x *Touch) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_profiles_profile_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Touch.ProtoReflect.Descriptor instead.
+func (*Touch) Descriptor() ([]byte, []int) {
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Touch) GetMessage() uint64 {
+	if x != nil {
+		return x.Message
+	}
+	return 0
+}
+
+func (x *Touch) GetTrigger() string {
+	if x != nil {
+		return x.Trigger
+	}
+	return ""
+}
+
+func (x *Touch) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Touch) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+// Goal is what a run is for, from its first message on.
+type Goal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Trigger       string                 `protobuf:"bytes,1,opt,name=trigger,proto3" json:"trigger,omitempty"`
+	Key           string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	At            int64                  `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"` // of the run's first message
+	Until         int64                  `protobuf:"varint,4,opt,name=until,proto3" json:"until,omitempty"`
+	Holdout       bool                   `protobuf:"varint,5,opt,name=holdout,proto3" json:"holdout,omitempty"` // the message was held out
+	Variant       string                 `protobuf:"bytes,6,opt,name=variant,proto3" json:"variant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Goal) Reset() {
+	*x = Goal{}
+	mi := &file_engine_profiles_profile_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Goal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Goal) ProtoMessage() {}
+
+func (x *Goal) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_profiles_profile_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Goal.ProtoReflect.Descriptor instead.
+func (*Goal) Descriptor() ([]byte, []int) {
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *Goal) GetTrigger() string {
+	if x != nil {
+		return x.Trigger
+	}
+	return ""
+}
+
+func (x *Goal) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Goal) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Goal) GetUntil() int64 {
+	if x != nil {
+		return x.Until
+	}
+	return 0
+}
+
+func (x *Goal) GetHoldout() bool {
+	if x != nil {
+		return x.Holdout
+	}
+	return false
+}
+
+func (x *Goal) GetVariant() string {
+	if x != nil {
+		return x.Variant
+	}
+	return ""
+}
+
+// Pending is a message that waits for the customer in a channel.
+type Pending struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Channel       string                 `protobuf:"bytes,2,opt,name=channel,proto3" json:"channel,omitempty"`
+	At            int64                  `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"`
+	Expires       int64                  `protobuf:"varint,4,opt,name=expires,proto3" json:"expires,omitempty"`
+	Body          []byte                 `protobuf:"bytes,5,opt,name=body,proto3" json:"body,omitempty"` // as on the topic messages
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pending) Reset() {
+	*x = Pending{}
+	mi := &file_engine_profiles_profile_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pending) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pending) ProtoMessage() {}
+
+func (x *Pending) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_profiles_profile_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pending.ProtoReflect.Descriptor instead.
+func (*Pending) Descriptor() ([]byte, []int) {
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Pending) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Pending) GetChannel() string {
+	if x != nil {
+		return x.Channel
+	}
+	return ""
+}
+
+func (x *Pending) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Pending) GetExpires() int64 {
+	if x != nil {
+		return x.Expires
+	}
+	return 0
+}
+
+func (x *Pending) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
 type EventCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -2079,7 +2682,7 @@ type EventCount struct {
 
 func (x *EventCount) Reset() {
 	*x = EventCount{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[21]
+	mi := &file_engine_profiles_profile_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2091,7 +2694,7 @@ func (x *EventCount) String() string {
 func (*EventCount) ProtoMessage() {}
 
 func (x *EventCount) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[21]
+	mi := &file_engine_profiles_profile_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2104,7 +2707,7 @@ func (x *EventCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventCount.ProtoReflect.Descriptor instead.
 func (*EventCount) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{21}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *EventCount) GetName() string {
@@ -2132,7 +2735,7 @@ var File_engine_profiles_profile_proto protoreflect.FileDescriptor
 
 const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\n" +
-	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\xd0\v\n" +
+	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\xdc\r\n" +
 	"\aProfile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\balias_of\x18\x02 \x01(\tR\aaliasOf\x12 \n" +
@@ -2175,7 +2778,13 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\fsoft_bounces\x18! \x01(\x03R\vsoftBounces\x12\x1b\n" +
 	"\ttraits_at\x18\" \x01(\x03R\btraitsAt\x12\x1f\n" +
 	"\vtimeline_at\x18# \x01(\x03R\n" +
-	"timelineAt\"e\n" +
+	"timelineAt\x12;\n" +
+	"\bsegments\x18P \x03(\v2\x1f.rapport.profiles.v1.MembershipR\bsegments\x12\x1c\n" +
+	"\tdecisions\x18Q \x01(\fR\tdecisions\x124\n" +
+	"\atouches\x18R \x03(\v2\x1a.rapport.profiles.v1.TouchR\atouches\x12/\n" +
+	"\x05goals\x18S \x03(\v2\x19.rapport.profiles.v1.GoalR\x05goals\x122\n" +
+	"\x05inbox\x18T \x03(\v2\x1c.rapport.profiles.v1.PendingR\x05inbox\x12\x14\n" +
+	"\x05rules\x18U \x01(\x03R\x05rules\"e\n" +
 	"\aConsent\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
 	"\agranted\x18\x02 \x01(\bR\agranted\x12\x0e\n" +
@@ -2288,7 +2897,7 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\n" +
 	"DedupeHour\x12\x12\n" +
 	"\x04hour\x18\x01 \x01(\x03R\x04hour\x12\x10\n" +
-	"\x03ids\x18\x02 \x03(\x06R\x03ids\"\xe0\x03\n" +
+	"\x03ids\x18\x02 \x03(\x06R\x03ids\"\xee\x04\n" +
 	"\x03Run\x12\x18\n" +
 	"\atrigger\x18\x01 \x01(\tR\atrigger\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x18\n" +
@@ -2311,7 +2920,13 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\flast_channel\x18\x10 \x01(\tR\vlastChannel\x12\x1f\n" +
 	"\vlast_status\x18\x11 \x01(\tR\n" +
 	"lastStatus\x12\x17\n" +
-	"\alast_at\x18\x12 \x01(\x03R\x06lastAt\"y\n" +
+	"\alast_at\x18\x12 \x01(\x03R\x06lastAt\x12\x19\n" +
+	"\bheld_due\x18P \x01(\x03R\aheldDue\x12!\n" +
+	"\flast_message\x18Q \x01(\x06R\vlastMessage\x12\x14\n" +
+	"\x05rules\x18R \x01(\x03R\x05rules\x12\x19\n" +
+	"\bheld_for\x18S \x01(\tR\aheldFor\x12\x1d\n" +
+	"\n" +
+	"reached_at\x18T \x01(\x03R\treachedAt\"y\n" +
 	"\vSentMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\atrigger\x18\x02 \x01(\tR\atrigger\x12\x18\n" +
@@ -2327,14 +2942,56 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\flast_sent_at\x18\x06 \x01(\x03R\n" +
 	"lastSentAt\x12$\n" +
 	"\x0elast_opened_at\x18\a \x01(\x03R\flastOpenedAt\x12&\n" +
-	"\x0flast_clicked_at\x18\b \x01(\x03R\rlastClickedAt\"\xb6\x01\n" +
+	"\x0flast_clicked_at\x18\b \x01(\x03R\rlastClickedAt\"\xad\x02\n" +
 	"\fTriggerState\x12\x18\n" +
 	"\atrigger\x18\x01 \x01(\tR\atrigger\x12\"\n" +
 	"\rlast_start_at\x18\x02 \x01(\x03R\vlastStartAt\x12\x1e\n" +
 	"\vlast_end_at\x18\x03 \x01(\x03R\tlastEndAt\x12&\n" +
 	"\x0flast_message_at\x18\x04 \x01(\x03R\rlastMessageAt\x12 \n" +
 	"\flast_date_at\x18\x05 \x01(\x03R\n" +
-	"lastDateAt\"I\n" +
+	"lastDateAt\x12\x1f\n" +
+	"\vinactive_at\x18P \x01(\x03R\n" +
+	"inactiveAt\x123\n" +
+	"\x05items\x18Q \x03(\v2\x1d.rapport.profiles.v1.ItemMarkR\x05items\x12\x1f\n" +
+	"\vexisting_at\x18R \x01(\x03R\n" +
+	"existingAt\".\n" +
+	"\bItemMark\x12\x12\n" +
+	"\x04item\x18\x01 \x01(\x06R\x04item\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\"6\n" +
+	"\n" +
+	"Membership\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05since\x18\x02 \x01(\x03R\x05since\"J\n" +
+	"\vDecisionLog\x12;\n" +
+	"\tdecisions\x18\x01 \x03(\v2\x1d.rapport.profiles.v1.DecisionR\tdecisions\"\xd6\x01\n" +
+	"\bDecision\x12\x0e\n" +
+	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x18\n" +
+	"\atrigger\x18\x02 \x01(\tR\atrigger\x12\x12\n" +
+	"\x04step\x18\x03 \x01(\x05R\x04step\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x18\n" +
+	"\achannel\x18\x05 \x01(\tR\achannel\x12\x18\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\x12\x10\n" +
+	"\x03key\x18\a \x01(\tR\x03key\x12\x18\n" +
+	"\avariant\x18\b \x01(\tR\avariant\x12\x14\n" +
+	"\x05until\x18\t \x01(\x03R\x05until\"e\n" +
+	"\x05Touch\x12\x18\n" +
+	"\amessage\x18\x01 \x01(\x06R\amessage\x12\x18\n" +
+	"\atrigger\x18\x02 \x01(\tR\atrigger\x12\x18\n" +
+	"\achannel\x18\x03 \x01(\tR\achannel\x12\x0e\n" +
+	"\x02at\x18\x04 \x01(\x03R\x02at\"\x8c\x01\n" +
+	"\x04Goal\x12\x18\n" +
+	"\atrigger\x18\x01 \x01(\tR\atrigger\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x0e\n" +
+	"\x02at\x18\x03 \x01(\x03R\x02at\x12\x14\n" +
+	"\x05until\x18\x04 \x01(\x03R\x05until\x12\x18\n" +
+	"\aholdout\x18\x05 \x01(\bR\aholdout\x12\x18\n" +
+	"\avariant\x18\x06 \x01(\tR\avariant\"q\n" +
+	"\aPending\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\achannel\x18\x02 \x01(\tR\achannel\x12\x0e\n" +
+	"\x02at\x18\x03 \x01(\x03R\x02at\x12\x18\n" +
+	"\aexpires\x18\x04 \x01(\x03R\aexpires\x12\x12\n" +
+	"\x04body\x18\x05 \x01(\fR\x04body\"I\n" +
 	"\n" +
 	"EventCount\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x17\n" +
@@ -2353,7 +3010,7 @@ func file_engine_profiles_profile_proto_rawDescGZIP() []byte {
 	return file_engine_profiles_profile_proto_rawDescData
 }
 
-var file_engine_profiles_profile_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_engine_profiles_profile_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_engine_profiles_profile_proto_goTypes = []any{
 	(*Profile)(nil),      // 0: rapport.profiles.v1.Profile
 	(*Consent)(nil),      // 1: rapport.profiles.v1.Consent
@@ -2376,7 +3033,14 @@ var file_engine_profiles_profile_proto_goTypes = []any{
 	(*SentMessage)(nil),  // 18: rapport.profiles.v1.SentMessage
 	(*MessageStats)(nil), // 19: rapport.profiles.v1.MessageStats
 	(*TriggerState)(nil), // 20: rapport.profiles.v1.TriggerState
-	(*EventCount)(nil),   // 21: rapport.profiles.v1.EventCount
+	(*ItemMark)(nil),     // 21: rapport.profiles.v1.ItemMark
+	(*Membership)(nil),   // 22: rapport.profiles.v1.Membership
+	(*DecisionLog)(nil),  // 23: rapport.profiles.v1.DecisionLog
+	(*Decision)(nil),     // 24: rapport.profiles.v1.Decision
+	(*Touch)(nil),        // 25: rapport.profiles.v1.Touch
+	(*Goal)(nil),         // 26: rapport.profiles.v1.Goal
+	(*Pending)(nil),      // 27: rapport.profiles.v1.Pending
+	(*EventCount)(nil),   // 28: rapport.profiles.v1.EventCount
 }
 var file_engine_profiles_profile_proto_depIdxs = []int32{
 	1,  // 0: rapport.profiles.v1.Profile.consents:type_name -> rapport.profiles.v1.Consent
@@ -2395,20 +3059,26 @@ var file_engine_profiles_profile_proto_depIdxs = []int32{
 	18, // 13: rapport.profiles.v1.Profile.messages:type_name -> rapport.profiles.v1.SentMessage
 	19, // 14: rapport.profiles.v1.Profile.message_stats:type_name -> rapport.profiles.v1.MessageStats
 	20, // 15: rapport.profiles.v1.Profile.triggers:type_name -> rapport.profiles.v1.TriggerState
-	21, // 16: rapport.profiles.v1.Profile.counts:type_name -> rapport.profiles.v1.EventCount
-	5,  // 17: rapport.profiles.v1.Line.ops:type_name -> rapport.profiles.v1.CartOp
-	4,  // 18: rapport.profiles.v1.Cart.lines:type_name -> rapport.profiles.v1.Line
-	7,  // 19: rapport.profiles.v1.Cart.removals:type_name -> rapport.profiles.v1.Removal
-	5,  // 20: rapport.profiles.v1.Removal.ops:type_name -> rapport.profiles.v1.CartOp
-	10, // 21: rapport.profiles.v1.Orders.recent:type_name -> rapport.profiles.v1.Order
-	11, // 22: rapport.profiles.v1.Orders.notes:type_name -> rapport.profiles.v1.OrderNote
-	4,  // 23: rapport.profiles.v1.Order.products:type_name -> rapport.profiles.v1.Line
-	15, // 24: rapport.profiles.v1.Timeline.entries:type_name -> rapport.profiles.v1.Entry
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	28, // 16: rapport.profiles.v1.Profile.counts:type_name -> rapport.profiles.v1.EventCount
+	22, // 17: rapport.profiles.v1.Profile.segments:type_name -> rapport.profiles.v1.Membership
+	25, // 18: rapport.profiles.v1.Profile.touches:type_name -> rapport.profiles.v1.Touch
+	26, // 19: rapport.profiles.v1.Profile.goals:type_name -> rapport.profiles.v1.Goal
+	27, // 20: rapport.profiles.v1.Profile.inbox:type_name -> rapport.profiles.v1.Pending
+	5,  // 21: rapport.profiles.v1.Line.ops:type_name -> rapport.profiles.v1.CartOp
+	4,  // 22: rapport.profiles.v1.Cart.lines:type_name -> rapport.profiles.v1.Line
+	7,  // 23: rapport.profiles.v1.Cart.removals:type_name -> rapport.profiles.v1.Removal
+	5,  // 24: rapport.profiles.v1.Removal.ops:type_name -> rapport.profiles.v1.CartOp
+	10, // 25: rapport.profiles.v1.Orders.recent:type_name -> rapport.profiles.v1.Order
+	11, // 26: rapport.profiles.v1.Orders.notes:type_name -> rapport.profiles.v1.OrderNote
+	4,  // 27: rapport.profiles.v1.Order.products:type_name -> rapport.profiles.v1.Line
+	15, // 28: rapport.profiles.v1.Timeline.entries:type_name -> rapport.profiles.v1.Entry
+	21, // 29: rapport.profiles.v1.TriggerState.items:type_name -> rapport.profiles.v1.ItemMark
+	24, // 30: rapport.profiles.v1.DecisionLog.decisions:type_name -> rapport.profiles.v1.Decision
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_engine_profiles_profile_proto_init() }
@@ -2422,7 +3092,7 @@ func file_engine_profiles_profile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engine_profiles_profile_proto_rawDesc), len(file_engine_profiles_profile_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -161,3 +161,14 @@ func text(props map[string]any, key string) string {
 	s, _ := props[key].(string)
 	return s
 }
+
+// SetTraits sets traits, values in JSON, as an identify call at that time would;
+// false, and nothing changed, where they would be too large.
+func (p *Profile) SetTraits(values map[string]json.RawMessage, at int64) bool {
+	merged, err := mergeTraits(p.Traits, values, false)
+	if err != nil || len(merged) > maxTraits {
+		return false
+	}
+	p.Traits, p.TraitsAt = merged, max(p.TraitsAt, at)
+	return true
+}

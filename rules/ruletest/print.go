@@ -43,6 +43,9 @@ func (w *world) turn(t *rules.Turn) {
 	for _, name := range t.Ended {
 		w.print("%s end %s", who, name)
 	}
+	for _, g := range t.Goals {
+		w.print("%s goal %s revenue %v%s", who, g.Trigger, g.Revenue, map[bool]string{true: " of the holdout"}[g.Holdout])
+	}
 	for _, f := range t.Failures {
 		w.print("%s cannot tell %s: %s", who, f.Trigger, f.Kind)
 	}
@@ -72,6 +75,9 @@ func (w *world) message(who string, now int64, s *rules.Send) {
 		part("at", format(at))
 	}
 	part("variant", m.Variant)
+	if m.Data.Coupon != nil {
+		part("coupon", m.Data.Coupon.Code)
+	}
 	part("items", ids(m.Data.Items))
 	if s.Recommend != nil {
 		part("recommend", fmt.Sprint(s.Recommend.Placement, " ", s.Recommend.Limit))
@@ -149,6 +155,27 @@ func (w *world) profile(id streams.Identifier) {
 		w.print("waits %s until %s", t.Trigger, format(t.Due))
 	}
 	w.states(p)
+}
+
+// decisions prints what was decided for a customer, newest first.
+func (w *world) decisions(id streams.Identifier) {
+	p, err := w.fold.Profile(id)
+	if err != nil {
+		w.print("nothing is known")
+		return
+	}
+	for _, d := range p.DecisionList() {
+		line := fmt.Sprintf("%s %s.%d %s", format(d.At), d.Trigger, d.Step, d.Reason)
+		for _, part := range []string{d.Channel, d.Key, d.Variant} {
+			if part != "" {
+				line += " " + part
+			}
+		}
+		if d.Until != 0 {
+			line += " until " + format(d.Until)
+		}
+		w.print("%s", line)
+	}
 }
 
 func (w *world) states(p *profiles.Profile) {

@@ -163,6 +163,8 @@ func (w *world) run(ctx context.Context, b *block) error {
 		w.full = true
 	case "profile":
 		w.profile(b.who)
+	case "decisions":
+		w.decisions(b.who)
 	default:
 		panic("BUG: no such command: " + b.name)
 	}

@@ -72,7 +72,7 @@ var commands = map[string]func(p *parser, b *block){
 	"new":     func(p *parser, b *block) { p.noArgument(b); p.noInput(b) },
 	"restart": func(p *parser, b *block) { p.noArgument(b); p.noInput(b) },
 	"full":    func(p *parser, b *block) { p.noArgument(b); p.noInput(b) },
-	"profile": (*parser).profile,
+	"profile": (*parser).profile, "decisions": (*parser).profile,
 }
 
 func commandNames() string {
