@@ -67,7 +67,7 @@ func Summarize(fed Fed, c engine.Counts, took time.Duration) *Summary {
 // Write prints the summary for people.
 func (s *Summary) Write(to io.Writer) error {
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
-	row := func(name string, n int64) { fmt.Fprintf(w, "%s\t%s\t\n", thousands(n), name) }
+	row := func(name string, n int64) { fmt.Fprintf(w, "%s\t%s\t\n", Thousands(n), name) }
 	row("events", s.Events)
 	for _, kv := range byCount(s.Kinds) {
 		row("  "+kv.name, kv.n)
@@ -89,24 +89,24 @@ func (s *Summary) Write(to io.Writer) error {
 func (s *Summary) writeTriggers(to io.Writer) error {
 	var out strings.Builder
 	for _, trigger := range triggersOf(s) {
-		fmt.Fprintf(&out, "\n%s: %s runs, %s messages", trigger, thousands(s.TriggerRuns[trigger]), thousands(s.Messages[trigger]))
+		fmt.Fprintf(&out, "\n%s: %s runs, %s messages", trigger, Thousands(s.TriggerRuns[trigger]), Thousands(s.Messages[trigger]))
 		for _, kv := range byCount(s.Skipped[trigger]) {
-			fmt.Fprintf(&out, "\n  not sent, %s: %s", kv.name, thousands(kv.n))
+			fmt.Fprintf(&out, "\n  not sent, %s: %s", kv.name, Thousands(kv.n))
 		}
 	}
 	out.WriteString("\n\n")
 	for _, kv := range byCount(s.DeadLetters) {
-		fmt.Fprintf(&out, "dead letters, %s: %s\n", kv.name, thousands(kv.n))
+		fmt.Fprintf(&out, "dead letters, %s: %s\n", kv.name, Thousands(kv.n))
 	}
 	for _, text := range s.Samples {
 		fmt.Fprintf(&out, "  %s\n", text)
 	}
 	for _, kv := range byCount(s.Issues) {
-		fmt.Fprintf(&out, "odd but applied, %s: %s\n", kv.name, thousands(kv.n))
+		fmt.Fprintf(&out, "odd but applied, %s: %s\n", kv.name, Thousands(kv.n))
 	}
 	if s.Read > 0 {
 		fmt.Fprintf(&out, "%s to %s in %.1f s: %s events/s\n", s.From.Format(time.DateTime), s.To.Format(time.DateTime),
-			s.Seconds, thousands(int64(s.EventsPerSec)))
+			s.Seconds, Thousands(int64(s.EventsPerSec)))
 	}
 	_, err := io.WriteString(to, out.String())
 	return err
@@ -141,8 +141,8 @@ func byCount(m map[string]int64) []counted {
 	return list
 }
 
-// thousands writes 1483153 as 1,483,153.
-func thousands(n int64) string {
+// Thousands writes 1483153 as 1,483,153.
+func Thousands(n int64) string {
 	text := strconv.FormatInt(n, 10)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]

@@ -78,10 +78,7 @@ func (p *program) replay(ctx context.Context, path string, o *replayOptions) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, cleanup()) }()
-	file, err := datasets.Open(path, o.format)
-	if errors.Is(err, datasets.ErrFormat) {
-		return usagef("--format: must be one of %s, not %q", strings.Join(datasets.Formats(), ", "), o.format)
-	}
+	file, err := openData(path, o.format)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ New here? Start with 'rapport demo'.`,
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.AddCommand(p.demoCommand(), p.serveCommand(), p.replayCommand(), p.evalCommand(), p.checkCommand(), p.testCommand(), p.benchCommand(), p.versionCommand())
+	root.AddCommand(p.demoCommand(), p.serveCommand(), p.replayCommand(), p.evalCommand(), p.checkCommand(), p.testCommand(), p.backtestCommand(), p.benchCommand(), p.versionCommand())
 	return root
 }
 
@@ -49,6 +49,8 @@ type configFlags struct {
 	file   string
 	values map[string]*string // by path
 	set    *pflag.FlagSet
+
+	forgotten map[string]bool // by path
 }
 
 func newConfigFlags(cmd *cobra.Command, shown ...string) *configFlags {
@@ -84,11 +86,21 @@ func (f *configFlags) given(path string) bool {
 	return false
 }
 
+// forget returns the value of a key's flag, which means something else to this
+// command: load leaves it to the file and the environment.
+func (f *configFlags) forget(path string) string {
+	if f.forgotten == nil {
+		f.forgotten = map[string]bool{}
+	}
+	f.forgotten[path] = true
+	return *f.values[path]
+}
+
 // load reads the configuration from its file, the environment and the flags.
 func (f *configFlags) load(env []string) (engine.Config, error) {
 	flags := map[string]string{}
 	for _, key := range engine.ConfigKeys() {
-		if f.set.Changed(key.Flag) {
+		if f.set.Changed(key.Flag) && !f.forgotten[key.Path] {
 			flags[key.Path] = *f.values[key.Path]
 		}
 	}
