@@ -224,7 +224,7 @@ func (e *Engine) openBroker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.broker, e.client.Brokers, e.client.Embedded, e.client.Full = broker, broker.Addrs(), true, broker.Full
+	e.broker, e.client.Brokers, e.client.Embedded, e.client.Full = broker, broker.Addrs(), broker, broker.Full
 	e.client.ProduceTimeout, e.client.SessionTimeout = embeddedPatience, embeddedSession
 	e.client.Instance = "embedded" // the only member: the directory is locked
 	return nil

@@ -44,9 +44,9 @@ type Config struct {
 	// before its produce fails with ErrUnavailable; 0 = 5 s, at least 1 s.
 	ProduceTimeout time.Duration
 
-	// Embedded tells that the brokers are our own: not compressed for, and
-	// without the settings that the embedded broker does not know.
-	Embedded bool
+	// Embedded is the broker where it is our own, else nil: not compressed for,
+	// and without the settings that it does not know.
+	Embedded *Embedded
 	// Full, where not nil, is asked before each produce; an error refuses it,
 	// but not that of Producer.Unlimited. Embedded.Full is one.
 	Full func() error
@@ -101,6 +101,37 @@ func (c *Config) produceTimeout() time.Duration {
 		return 5 * time.Second
 	}
 	return max(c.ProduceTimeout, time.Second)
+}
+
+// syncs reports whether what the broker has acknowledged is still to be synced.
+func (c *Config) syncs() bool { return c.Embedded != nil && c.Embedded.syncer != nil }
+
+// durable waits until all records of a topic's partition before an offset
+// survive a power cut. With a broker that is not our own they do.
+func (c *Config) durable(ctx context.Context, topic string, partition int32, next int64) error {
+	if !c.syncs() {
+		return nil
+	}
+	return await(ctx, func(done func(error)) { c.Embedded.syncer.sync(c.topic(topic), partition, next, done) })
+}
+
+// durableCommits is durable for the commits of groups.
+func (c *Config) durableCommits(ctx context.Context) error {
+	if !c.syncs() {
+		return nil
+	}
+	return await(ctx, c.Embedded.syncer.syncCommits)
+}
+
+func await(ctx context.Context, start func(done func(error))) error {
+	result := make(chan error, 1)
+	start(func(err error) { result <- err })
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // connect returns a client with what every use of the brokers shares. It dials

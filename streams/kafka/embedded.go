@@ -36,8 +36,8 @@ type EmbeddedConfig struct {
 
 	Prefix     string
 	Partitions int32 // recorded at the first start; another number is refused later
-	// SyncWrites makes each acknowledged record survive a power cut, not only
-	// the end of the process.
+	// SyncWrites makes each record that a client of this package has written,
+	// or reads, survive a power cut, not only the end of the process.
 	SyncWrites bool
 
 	// Retention and RetentionBytes bound each topic but `catalog`; 0 = the
@@ -55,6 +55,8 @@ type EmbeddedConfig struct {
 	Groups map[string][]string
 
 	Logger *slog.Logger // nil = none
+
+	journalBytes int64 // of each of the journal's files; 0 = 32 MiB
 }
 
 // Embedded is a broker in this process, with the protocol of Kafka: for one
@@ -62,6 +64,7 @@ type EmbeddedConfig struct {
 type Embedded struct {
 	cfg     EmbeddedConfig
 	cluster *kfake.Cluster
+	syncer  *syncer // nil where writes are not synced
 	admin   *kadm.Client
 	release func() // of the directory's lock
 	stop    context.CancelFunc
@@ -91,12 +94,10 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 		b.release()
 		return nil, err
 	}
-	own := Config{Brokers: b.Addrs(), Prefix: cfg.Prefix, Embedded: true, Logger: cfg.Logger}
+	own := Config{Brokers: b.Addrs(), Prefix: cfg.Prefix, Embedded: b, Logger: cfg.Logger}
 	client, err := own.connect()
 	if err != nil {
-		b.cluster.Close()
-		b.release()
-		return nil, err
+		return nil, errors.Join(err, b.shut())
 	}
 	b.admin = kadm.NewClient(client)
 	b.measure()
@@ -115,6 +116,9 @@ func (c *EmbeddedConfig) setDefaults() {
 	}
 	if c.DataLimit == 0 {
 		c.DataLimit = DefaultDataLimit
+	}
+	if c.journalBytes == 0 {
+		c.journalBytes = 32 << 20
 	}
 }
 
@@ -141,18 +145,36 @@ func (b *Embedded) open(ctx context.Context) error {
 		if err := b.claim(); err != nil {
 			return err
 		}
-		opts = append(opts, kfake.DataDir(filepath.Join(b.cfg.Dir, "log")))
-		if b.cfg.SyncWrites {
-			opts = append(opts, kfake.SyncWrites())
-		}
+		opts = append(opts, kfake.DataDir(b.logDir()))
 	}
-	cluster, err := kfake.NewCluster(opts...)
+	journal, err := b.openJournal()
 	if err != nil {
-		return fmt.Errorf("cannot start the embedded broker in %q: %w", b.cfg.Dir, err)
+		return err
 	}
-	b.cluster = cluster
+	if b.cluster, err = kfake.NewCluster(opts...); err != nil {
+		return errors.Join(fmt.Errorf("cannot start the embedded broker in %q: %w", b.cfg.Dir, err), journal.close())
+	}
+	if b.cfg.SyncWrites {
+		b.syncer = startSyncer(context.WithoutCancel(ctx), b.logDir(), b.cfg.Prefix+TopicCatalog, journal)
+	}
 	return nil
 }
+
+// openJournal opens the journal before kfake opens the log, also where writes
+// are not synced now, but were before.
+func (b *Embedded) openJournal() (*journal, error) {
+	if b.cfg.Memory {
+		b.cfg.SyncWrites = false
+		return nil, nil
+	}
+	j, err := openJournal(b.cfg.Dir, b.logDir(), b.cfg.journalBytes)
+	if err != nil || b.cfg.SyncWrites {
+		return j, err
+	}
+	return nil, j.close()
+}
+
+func (b *Embedded) logDir() string { return filepath.Join(b.cfg.Dir, "log") }
 
 // claim locks the directory and compares its number of partitions with ours.
 func (b *Embedded) claim() error {
@@ -228,13 +250,27 @@ func (b *Embedded) Full() error {
 }
 
 // Close stops the broker and unlocks its directory. Close the clients first.
-func (b *Embedded) Close() error {
+func (b *Embedded) Close() (err error) {
 	b.once.Do(func() {
 		b.stop()
 		b.stopped.Wait()
 		b.admin.Close()
-		b.cluster.Close()
-		b.release()
+		err = b.shut()
 	})
-	return nil
+	return err
+}
+
+// shut ends what open began.
+func (b *Embedded) shut() (err error) {
+	defer b.release()
+	if b.syncer == nil {
+		b.cluster.Close()
+		return nil
+	}
+	err = b.syncer.close()
+	b.cluster.Close() // writes its state files anew
+	for _, f := range stateFiles(b.logDir()) {
+		err = errors.Join(err, f.sync())
+	}
+	return err
 }

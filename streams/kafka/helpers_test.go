@@ -38,7 +38,7 @@ func startBroker(t testing.TB, ec EmbeddedConfig) (*Embedded, Config) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Close() })
-	cfg := Config{Brokers: b.Addrs(), Prefix: ec.Prefix, Partitions: ec.Partitions, Embedded: true, SessionTimeout: 3 * time.Second}
+	cfg := Config{Brokers: b.Addrs(), Prefix: ec.Prefix, Partitions: ec.Partitions, Embedded: b, SessionTimeout: 3 * time.Second}
 	if warnings, err := EnsureTopics(testContext(t), cfg); err != nil || len(warnings) > 0 {
 		t.Fatal(warnings, err)
 	}

@@ -50,7 +50,7 @@ func NewProducer(cfg Config) (*Producer, error) {
 		// be written again: receivers tell repeats by messageId and effect number.
 		kgo.AllowIdempotentProduceCancellation(),
 	}
-	if cfg.Embedded {
+	if cfg.Embedded != nil {
 		opts = append(opts, kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MaxVersions(oneInFlight()))
 	}
 	client, err := cfg.connect(opts...)
@@ -199,31 +199,65 @@ func (b *batch) convert() {
 	}
 }
 
+func (b *batch) failed(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil {
+		b.err = err
+	}
+}
+
 // promise is called once for each record.
 func (b *batch) promise(_ *kgo.Record, err error) {
 	if err != nil {
-		b.mu.Lock()
-		if b.err == nil {
-			b.err = err
-		}
-		b.mu.Unlock()
+		b.failed(err)
 	}
 	if b.left.Add(-1) > 0 {
 		return
 	}
 	b.cancel()
-	if b.err != nil {
-		err := classify(b.err)
-		b.p.metrics.produceError(err)
-		b.done(err)
-		return
-	}
 	for i := range b.recs {
 		b.recs[i].Partition, b.recs[i].Offset = b.out[i].Partition, b.out[i].Offset
 		b.recs[i].LeaderEpoch = -1
 	}
-	b.p.metrics.produced.Add(float64(len(b.recs)))
-	b.done(nil)
+	if b.err != nil || !b.p.cfg.syncs() {
+		b.finish(b.err)
+		return
+	}
+	b.sync()
+}
+
+// sync finishes when all partitions that were written to are on disk.
+func (b *batch) sync() {
+	ends := map[logKey]int64{}
+	for i := range b.out {
+		r := &b.out[i]
+		key := logKey{r.Topic, r.Partition}
+		ends[key] = max(ends[key], r.Offset+1)
+	}
+	b.left.Store(int64(len(ends)))
+	done := func(err error) {
+		if err != nil {
+			b.failed(err)
+		}
+		if b.left.Add(-1) == 0 {
+			b.finish(b.err)
+		}
+	}
+	for key, end := range ends {
+		b.p.cfg.Embedded.syncer.sync(key.topic, key.partition, end, done)
+	}
+}
+
+// finish tells the caller; err is nil or why not all is written.
+func (b *batch) finish(err error) {
+	if err != nil {
+		err = classify(err)
+		b.p.metrics.produceError(err)
+	} else {
+		b.p.metrics.produced.Add(float64(len(b.recs)))
+	}
+	b.done(err)
 }
 
 // classify says which of the errors above a failed produce is.

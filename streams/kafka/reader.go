@@ -141,8 +141,14 @@ func (r *reader) poll(ctx context.Context, fn func([]streams.Record) error) erro
 			chunk := recs[:min(chunkRecords, len(recs))]
 			recs = recs[len(chunk):]
 			r.records, r.headers = convert(r.records[:0], r.headers[:0], chunk, r.short)
-			failure = fn(r.records)
-			r.next[p.Partition] = chunk[len(chunk)-1].Offset + 1
+			next := chunk[len(chunk)-1].Offset + 1
+			if failure = r.cfg.durable(ctx, r.short, p.Partition, next); failure == nil {
+				failure = fn(r.records)
+			} else if ctx.Err() != nil {
+				failure = nil
+				return
+			}
+			r.next[p.Partition] = next
 			r.metrics.consumed.WithLabelValues(r.short).Add(float64(len(chunk)))
 		}
 	})

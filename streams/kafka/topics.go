@@ -86,7 +86,7 @@ func (c *Config) admin() (*kadm.Client, error) {
 }
 
 func (s *topicSpec) create(ctx context.Context, admin *kadm.Client, cfg *Config) error {
-	_, err := admin.CreateTopic(ctx, s.partitions, -1, s.settings(cfg.Embedded), cfg.topic(s.name))
+	_, err := admin.CreateTopic(ctx, s.partitions, -1, s.settings(cfg.Embedded != nil), cfg.topic(s.name))
 	if err == nil || errors.Is(err, kerr.TopicAlreadyExists) {
 		return nil
 	}
@@ -102,7 +102,7 @@ func (s *topicSpec) check(ctx context.Context, admin *kadm.Client, cfg *Config) 
 	if info.Partitions != s.partitions {
 		return nil, fmt.Errorf("cannot use topic %q: it has %d partitions and must have %d; %s", name, info.Partitions, s.partitions, s.advice(info.Partitions))
 	}
-	if cfg.Embedded {
+	if cfg.Embedded != nil {
 		return nil, nil
 	}
 	described, err := admin.DescribeTopicConfigs(ctx, name)

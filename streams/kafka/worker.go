@@ -210,7 +210,10 @@ func (w *worker) work() error {
 			return nil
 		}
 		w.records, w.headers = convert(w.records[:0], w.headers[:0], recs, w.g.short)
-		err := w.g.handler.Process(w.ctx, w.partition, w.records)
+		err := w.g.cfg.durable(w.ctx, w.g.short, w.partition, recs[len(recs)-1].Offset+1)
+		if err == nil {
+			err = w.g.handler.Process(w.ctx, w.partition, w.records)
+		}
 		w.g.queued.Add(-int64(len(recs)))
 		notify(w.g.room)
 		if err != nil {
@@ -313,6 +316,9 @@ func (g *group) commit(workers []*worker) {
 	g.client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{g.topic: offsets}, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, _ *kmsg.OffsetCommitResponse, err error) {
 		failure = err
 	})
+	if failure == nil && g.committed {
+		failure = g.cfg.durableCommits(ctx)
+	}
 	if failure != nil && g.cfg.Logger != nil {
 		g.cfg.Logger.Debug("cannot commit offsets", "group", g.name, "topic", g.topic, "error", failure)
 	}
