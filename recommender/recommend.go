@@ -30,7 +30,6 @@ type scratch struct {
 	unknown streams.Item
 	variety variety
 	scores  scores
-	found   scores // sessions compared with the context
 	context []uint32
 	own     uint32 // number of the customer's own session
 }

@@ -5,7 +5,10 @@ package recommender
 type scores struct {
 	places []scorePlace // open addressing; a stamp of an older round is a free place
 	round  uint32
-	list   []scored // candidates in order of first sight, later a heap
+	list   []scored // candidates in order of first sight
+	top    []scored // what rank returned
+	last   scored   // the last that it returned
+	ranked bool     // it returned some
 }
 
 type scorePlace struct {
@@ -19,7 +22,7 @@ type scored struct {
 
 // reset makes room for n candidates.
 func (s *scores) reset(n int) {
-	s.list = s.list[:0]
+	s.list, s.ranked = s.list[:0], false
 	if want := roomFor(n); len(s.places) < want {
 		s.places, s.round = make([]scorePlace, want), 1
 		return
@@ -50,26 +53,6 @@ func (s *scores) add(item uint32, score float64) {
 	}
 }
 
-// addWithin is add while there are fewer than limit candidates; then it only adds
-// to the score of those.
-func (s *scores) addWithin(item uint32, score float64, limit int) {
-	mask := uint32(len(s.places) - 1)
-	for p := item * 0x9E3779B1 >> 7 & mask; ; p = (p + 1) & mask {
-		place := &s.places[p]
-		if place.round != s.round {
-			if len(s.list) < limit {
-				*place = scorePlace{s.round, item, uint32(len(s.list))}
-				s.list = append(s.list, scored{score, item})
-			}
-			return
-		}
-		if place.item == item {
-			s.list[place.at].score += score
-			return
-		}
-	}
-}
-
 // better orders candidates: by score, then by id.
 func better(t *table, a, b scored) bool {
 	if a.score != b.score {
@@ -78,39 +61,59 @@ func better(t *table, a, b scored) bool {
 	return t.at(a.item).id < t.at(b.item).id
 }
 
-// order makes the list a heap; no add may follow.
-func (s *scores) order(t *table) {
-	for i := len(s.list)/2 - 1; i >= 0; i-- {
-		s.sift(t, i)
+// rank returns the n best candidates that it has not returned since reset, best
+// first; none when there are no more. No add may follow. What it returns is good
+// until the next call.
+func (s *scores) rank(t *table, n int) []scored {
+	top := s.top[:0]
+	for _, c := range s.list {
+		switch {
+		case s.ranked && !better(t, s.last, c):
+		case len(top) < n:
+			top = append(top, c)
+			rise(t, top)
+		case better(t, c, top[0]):
+			top[0] = c
+			sink(t, top)
+		}
 	}
+	s.top = top
+	for k := len(top) - 1; k > 0; k-- { // the worst to the end
+		top[0], top[k] = top[k], top[0]
+		sink(t, top[:k])
+	}
+	if len(top) > 0 {
+		s.ranked, s.last = true, top[len(top)-1]
+	}
+	return top
 }
 
-// next takes the best candidate left.
-func (s *scores) next(t *table) (best scored, ok bool) {
-	n := len(s.list) - 1
-	if n < 0 {
-		return scored{}, false
-	}
-	best = s.list[0]
-	s.list[0] = s.list[n]
-	s.list = s.list[:n]
-	s.sift(t, 0)
-	return best, true
-}
-
-func (s *scores) sift(t *table, i int) {
-	for {
-		child := 2*i + 1
-		if child >= len(s.list) {
+// rise moves the last of a heap whose first is the worst to its place.
+func rise(t *table, heap []scored) {
+	for i := len(heap) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !better(t, heap[up], heap[i]) {
 			return
 		}
-		if child+1 < len(s.list) && better(t, s.list[child+1], s.list[child]) {
+		heap[up], heap[i] = heap[i], heap[up]
+		i = up
+	}
+}
+
+// sink moves the first of such a heap to its place.
+func sink(t *table, heap []scored) {
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= len(heap) {
+			return
+		}
+		if child+1 < len(heap) && better(t, heap[child], heap[child+1]) {
 			child++
 		}
-		if !better(t, s.list[child], s.list[i]) {
+		if !better(t, heap[i], heap[child]) {
 			return
 		}
-		s.list[i], s.list[child] = s.list[child], s.list[i]
+		heap[i], heap[child] = heap[child], heap[i]
 		i = child
 	}
 }

@@ -126,14 +126,12 @@ func (x *sessionIndex) write(number uint32, items []uint32, at int64) {
 }
 
 // fetch touches some sessions, so that the memory behind them is read at once.
-func (x *sessionIndex) fetch(list []scored) {
-	var heads [scoreBatch]uint64
-	for k := range list {
-		if s := x.slot(list[k].item); s != nil {
-			heads[k&(scoreBatch-1)] = s.head.Load()
+func (x *sessionIndex) fetch(numbers []uint32) {
+	for _, number := range numbers {
+		if s := x.slot(number); s != nil {
+			s.head.Load()
 		}
 	}
-	_ = heads
 }
 
 // read copies the items of a session and returns how many they are, 0 when the

@@ -55,11 +55,10 @@ func (x *slowIndex) learn(number int, size int, others []uint32, item uint32, at
 
 // score is the formula of SessionParams, word by word.
 func (x *slowIndex) score(p SessionParams, size, depth int, context []uint32, now int64) map[uint32]float64 {
-	similar, order := map[int]float64{}, []int{}
+	order := []int{}
 	norm := 0.0
 	for k, item := range context {
-		weight := math.Exp(-float64(k) / p.Recency)
-		norm += weight * weight
+		norm += math.Exp(-2 * float64(k) / p.Recency)
 		n := 0
 		for j := len(x.posts) - 1; j >= 0 && n < depth; j-- {
 			post := x.posts[j]
@@ -67,30 +66,25 @@ func (x *slowIndex) score(p SessionParams, size, depth int, context []uint32, no
 				continue
 			}
 			n++
-			if _, ok := similar[post.session]; !ok {
-				if len(order) == p.Candidates {
-					continue
-				}
+			newer := slices.ContainsFunc(x.sessions[post.session].items, func(i uint32) bool { return slices.Contains(context[:k], i) })
+			if post.session >= len(x.sessions)-size && len(order) < p.Candidates && !newer {
 				order = append(order, post.session)
 			}
-			similar[post.session] += weight
 		}
 	}
 	scores := map[uint32]float64{}
 	support := 0.0
 	for _, number := range order {
 		s := x.sessions[number]
-		if number < len(x.sessions)-size {
-			continue
-		}
-		place, newest := -1, len(context)
+		place, newest, weight := -1, len(context), 0.0
 		for k, i := range s.items {
 			if c := slices.Index(context, i); c >= 0 {
 				place, newest = k, min(newest, c)
+				weight += math.Exp(-float64(c) / p.Recency)
 			}
 		}
 		steps := math.Floor(float64(now-s.at) / math.Floor(p.Age*24*3600*1000/ageSteps))
-		sim := similar[number] / math.Sqrt(norm*float64(len(s.items))) * math.Exp(-max(0, min(steps, ages))/ageSteps)
+		sim := weight / math.Sqrt(norm*float64(len(s.items))) * math.Exp(-max(0, min(steps, ages))/ageSteps)
 		support += sim
 		for k, i := range s.items {
 			w := math.Exp(-math.Abs(float64(k-place)) / p.Distance)
@@ -139,7 +133,7 @@ func TestSessionsAreExact(t *testing.T) {
 		s.context = append(s.context, rapid.SliceOfNDistinct(items, 1, min(5, m.ids.len()), rapid.ID).Draw(t, "context")...)
 		w := m.weights
 		s.scores.reset(w.Candidates * slotItems)
-		s.candidates(w)
+		s.req = &Request{Repeats: true}
 		s.backOff(w, s.scoreSessions(w))
 		want := slow.score(cfg.Session, 8, 4, s.context, at)
 		if len(want) != len(s.scores.list) {

@@ -101,23 +101,12 @@ func (s *scratch) session() {
 	w := s.m.weights
 	s.context = s.context[:min(len(s.context), w.Items)]
 	s.scores.reset(w.Candidates*slotItems/2 + w.Pairs*s.m.viewed.slots)
-	s.candidates(w)
 	support := s.scoreSessions(w)
 	s.backOff(w, support)
 	if s.req.Repeats {
 		s.favour(max(0.8, min(w.Return*s.m.returns.share(), 4)), s.contextBits())
 	}
-	ids := s.m.ids
-	s.scores.order(ids)
-	for s.want > 0 {
-		best, ok := s.scores.next(ids)
-		if !ok {
-			return
-		}
-		if s.req.Repeats || !slices.Contains(s.context, best.item) {
-			s.offer(best.item, best.score, Session)
-		}
-	}
+	s.offerScored(Session, s.req.Repeats)
 }
 
 // sessionContext takes the session in progress as the context, newest first: the
@@ -137,56 +126,67 @@ func (s *scratch) sessionContext() {
 	}
 }
 
-// candidates gathers the sessions that share an item with the context, newest
-// item and newest session first, each with the weight of what it shares.
-func (s *scratch) candidates(w *sessionWeights) {
-	x := s.m.index
-	s.found.reset(w.Candidates)
-	for k, i := range s.context {
-		weight := w.recency[k]
-		numbers, last, count := x.of(i)
-		mask := uint32(len(numbers) - 1)
-		for j := range count {
-			s.found.addWithin(numbers[(last-j)&mask].Load(), weight, w.Candidates)
-		}
-	}
-}
-
-// scoreSessions gives each item of the sessions found its score. It returns the
-// sum of their similarities.
+// scoreSessions gives the items of sessions that share one with the context their
+// scores: those with its newest item first, the newest session first, until there
+// were enough. It returns the sum of the sessions' similarities.
 func (s *scratch) scoreSessions(w *sessionWeights) (support float64) {
-	norm := w.norms[len(s.context)]
-	now := s.m.newest.Load()
-	seen := s.contextBits()
-	for found := s.found.list; len(found) > 0; {
-		batch := found[:min(scoreBatch, len(found))]
-		found = found[len(batch):]
-		s.m.index.fetch(batch)
-		for _, c := range batch {
-			support += s.scoreSession(w, c.item, c.score*norm, now, seen)
+	q := sessionQuery{w: w, norm: w.norms[len(s.context)], now: s.m.newest.Load(), seen: s.contextBits(), left: w.Candidates}
+	for k, i := range s.context {
+		numbers, last, count := s.m.index.of(i)
+		q.place = k
+		mask := uint32(len(numbers) - 1) //nolint:gosec // at most 2^16
+		for j := uint32(0); j < count; j += scoreBatch {
+			var batch [scoreBatch]uint32
+			n := min(scoreBatch, count-j)
+			for b := range n {
+				batch[b] = numbers[(last-j-b)&mask].Load()
+			}
+			s.m.index.fetch(batch[:n])
+			for _, number := range batch[:n] {
+				s.scoreSession(&q, number)
+				if q.left == 0 {
+					return q.support
+				}
+			}
 		}
 	}
-	return support
+	return q.support
 }
 
-// scoreSession gives each item of one session its score and returns the session's
-// similarity; what the session shares weighs weight.
-func (s *scratch) scoreSession(w *sessionWeights, number uint32, weight float64, now int64, seen uint64) float64 {
-	if number == s.own {
-		return 0
-	}
+// sessionQuery is the session in progress as past ones are compared with it.
+type sessionQuery struct {
+	w       *sessionWeights
+	norm    float64 // of its items' weights
+	now     int64
+	seen    uint64 // contextBits
+	place   int    // in the context of the item whose sessions are looked at
+	left    int    // sessions still to be compared
+	support float64
+}
+
+// scoreSession gives each item of one session its score. Sessions with a newer item
+// of the context were met before.
+func (s *scratch) scoreSession(q *sessionQuery, number uint32) {
 	var items [slotItems]uint32
 	n, at := s.m.index.read(number, &items)
-	place, newest := s.shared(items[:n], seen)
-	if place < 0 {
-		return 0
+	last, newest, weight, marks := s.shared(items[:n], q)
+	if newest != q.place || number == s.own {
+		return
 	}
-	sim := weight * w.lengths[n] * w.age[min(max(0, (now-at)/w.step), ages)]
+	w := q.w
+	sim := weight * q.norm * w.lengths[n] * w.age[min(max(0, (q.now-at)/w.step), ages)]
+	q.support += sim
+	q.left--
+	if s.req.Repeats {
+		marks = 0
+	}
 	score := sim * w.shared[newest]
+	away := w.away[slotItems-1-last:]
 	for k := range n {
-		s.scores.add(items[k], score*w.away[k-place+slotItems-1])
+		if marks>>k&1 == 0 {
+			s.scores.add(items[k], score*away[k])
+		}
 	}
-	return sim
 }
 
 // contextBits has a bit for each item of the context: an item whose bit is not
@@ -199,18 +199,21 @@ func (s *scratch) contextBits() (b uint64) {
 }
 
 // shared returns the last place of a context item among the items of a session,
-// -1 when there is none, and the newest place in the context of any of them.
-func (s *scratch) shared(items []uint32, seen uint64) (place, newest int) {
-	place, newest = -1, contextItems
+// the newest place in the context of any of them, what they weigh and a bit for
+// each.
+func (s *scratch) shared(items []uint32, q *sessionQuery) (last, newest int, weight float64, marks uint32) {
+	newest = contextItems
 	for k, i := range items {
-		if seen>>(i&63)&1 == 0 {
+		if q.seen>>(i&63)&1 == 0 {
 			continue
 		}
 		if c := slices.Index(s.context, i); c >= 0 {
-			place, newest = k, min(newest, c)
+			last, newest = k, min(newest, c)
+			weight += q.w.recency[c]
+			marks |= 1 << k
 		}
 	}
-	return place, newest
+	return last, newest, weight, marks
 }
 
 // backOff makes the scores a mean over neighbours and adds viewed_together, which

@@ -26,7 +26,7 @@ func (s *scratch) similar() {
 	s.eachSimilar(func(i uint32, f *features, weight float64) {
 		a.each(i, f, func(j uint32, like float32) { s.scores.add(j, weight*float64(like)) })
 	})
-	s.offerSimilar()
+	s.offerScored(Similar, false)
 }
 
 // fromKept offers what the kept lists hold. It reports whether there may be more.
@@ -43,7 +43,7 @@ func (s *scratch) fromKept(a *alikes) (more bool) {
 		}
 	})
 	if lists != 1 {
-		s.offerSimilar()
+		s.offerScored(Similar, false)
 		return more
 	}
 	for _, m := range one.near[:one.n] { // is in order already
@@ -62,20 +62,6 @@ func (s *scratch) eachSimilar(fn func(i uint32, f *features, weight float64)) {
 		if f := s.r.alike.features(i); f != nil {
 			fn(i, f, weight)
 			weight *= contextDecay
-		}
-	}
-}
-
-// offerSimilar offers what was scored, best first.
-func (s *scratch) offerSimilar() {
-	s.scores.order(s.m.ids)
-	for s.want > 0 {
-		best, ok := s.scores.next(s.m.ids)
-		if !ok {
-			return
-		}
-		if !slices.Contains(s.context, best.item) {
-			s.offer(best.item, best.score, Similar)
 		}
 	}
 }

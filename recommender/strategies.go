@@ -10,6 +10,8 @@ const (
 	contextItems = 10  // newest items of a context that are looked at
 	contextDecay = 0.5 // what an item weighs against the one after it
 	shrinkage    = 10  // events added to each item's sum; see pairState.score
+	spareRanked  = 8   // candidates ranked beyond those that are wanted
+	maxRanked    = 128 // candidates ranked at first, then twice as many
 )
 
 // viewedTogether answers the neighbours of the context: the request's items, else
@@ -102,16 +104,28 @@ func (s *scratch) neighbours(p *pairs, reason string) {
 		st.score(i, weight, shrink, &s.scores)
 		weight *= contextDecay
 	}
+	s.offerScored(reason, false)
+}
+
+// offerScored offers what was scored, best first; what is in the context only
+// where that may be repeated.
+func (s *scratch) offerScored(reason string, repeats bool) {
 	ids := s.m.ids
-	s.scores.order(ids)
+	n := min(s.want+s.skip+spareRanked, maxRanked)
 	for s.want > 0 {
-		best, ok := s.scores.next(ids)
-		if !ok {
+		best := s.scores.rank(ids, n)
+		if len(best) == 0 {
 			return
 		}
-		if !slices.Contains(s.context, best.item) {
-			s.offer(best.item, best.score, reason)
+		for _, c := range best { // the memory behind them is read at once
+			ids.at(c.item).now.Load()
 		}
+		for _, c := range best {
+			if s.want > 0 && (repeats || !slices.Contains(s.context, c.item)) {
+				s.offer(c.item, c.score, reason)
+			}
+		}
+		n *= 2
 	}
 }
 
