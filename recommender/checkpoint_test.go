@@ -204,3 +204,43 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// What is read while a checkpoint is copied is not in it, and is learned after it
+// as if there had been none.
+func TestLearningWaitsForACheckpoint(t *testing.T) {
+	one, two := newTeacher(small()), newTeacher(small())
+	teach := func(te *teacher, from, to int64) {
+		for n := from; n < to; n++ {
+			who, id := fmt.Sprint("c", n%7), fmt.Sprint("i", n%11)
+			switch n % 3 {
+			case 0:
+				te.order(who, start+n*minute, fmt.Sprint("o", n), id, "tea", "cup")
+			case 1:
+				te.add(who, start+n*minute, id)
+			default:
+				te.view(who, start+n*minute, id)
+			}
+		}
+	}
+	teach(one, 0, 1000)
+	teach(two, 0, 400)
+	before := saved(t, two.r)
+	m := two.r.freeze()
+	two.r.waiting.limit = 500
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		teach(two, 400, 1000) // the last hundred wait for drain
+	}()
+	if got := append([]byte(checkpointMagic), m.encode(nil)...); !bytes.Equal(got, before[:len(before)-8]) {
+		t.Error("the models changed while they were copied")
+	}
+	two.r.drain(m)
+	<-done
+	if got := two.r.Position(0); got != 1000 {
+		t.Errorf("at position %d", got)
+	}
+	if !bytes.Equal(saved(t, one.r), saved(t, two.r)) {
+		t.Error("what waited was learned otherwise")
+	}
+}

@@ -142,9 +142,8 @@ func (x *sessionIndex) encode(b []byte) []byte {
 	return b
 }
 
+// encode takes no lock: nobody learns while the models are copied.
 func (s *sessions) encode(b []byte) []byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	return encodeAssoc(b, &s.table, func(b []byte, se *session) []byte {
 		b = binary.AppendUvarint(b, uint64(se.number))
 		b = append(b, byte(se.n))

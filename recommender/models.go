@@ -25,7 +25,7 @@ type models struct {
 	ordered   recentSet     // lines of orders that were learned
 
 	refused  uint64    // ids for which there was no room
-	lines    []uint32  // scratch of learnOrder
+	lines    []uint32  // scratch of lesson
 	partners []partner // scratch of learnOrder
 }
 

@@ -1,6 +1,8 @@
 package recommender
 
 import (
+	"slices"
+
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/rapport-engine/rapport/streams"
@@ -16,32 +18,102 @@ const (
 // Observe learns from one event where it was first logged: Product Viewed,
 // Product Added and Order Completed; others teach nothing. Offsets below the
 // partition's position were learned before and are ignored. It keeps nothing of
-// e's memory.
+// e's memory. While Save copies the models, what an event teaches waits.
 func (r *Recommender) Observe(partition int32, offset int64, e *streams.Event) {
 	r.learning.Lock()
 	defer r.learning.Unlock()
+	for r.waiting != nil && len(r.waiting.lessons) >= r.waiting.limit {
+		r.drained.Wait()
+	}
 	m := r.models.Load()
-	if offset < m.positions[partition] {
+	positions := m.positions
+	if r.waiting != nil {
+		positions = r.waiting.positions
+	}
+	if offset < positions[partition] {
 		return
 	}
-	m.positions[partition] = offset + 1
-	m.learn(e)
+	positions[partition] = offset + 1
+	l := m.lesson(e)
+	if r.waiting == nil {
+		m.learn(&l)
+		return
+	}
+	l.partition, l.next, l.lines = partition, offset+1, slices.Clone(l.lines)
+	r.waiting.lessons = append(r.waiting.lessons, l)
 }
 
 // maxTime bounds the times that are learned, in Unix ms: about 142,000 years.
 const maxTime = 1 << 52
 
-func (m *models) learn(e *streams.Event) {
+// What an event teaches.
+const (
+	nothing = iota
+	aView
+	anAddition
+	anOrder
+)
+
+// lesson is what an event teaches, without the event's memory.
+type lesson struct {
+	kind      uint8
+	partition int32 // of lessons that wait, with the next offset to learn then
+	next      int64
+	key       uint64 // of the customer
+	at        int64
+	item      uint32   // of a view or an addition
+	order     uint64   // hash of an order
+	lines     []uint32 // of an order, in scratch memory
+}
+
+// lesson makes the event's items known and returns what it teaches.
+func (m *models) lesson(e *streams.Event) (l lesson) {
 	if len(e.Identifiers) == 0 || e.At > maxTime || e.At < -maxTime {
-		return
+		return lesson{}
 	}
+	l.key, l.at = customerKey(e), e.At
 	switch e.Name {
 	case "Product Viewed":
-		m.learnView(e)
+		l.kind = aView
 	case "Product Added":
-		m.learnAdd(e)
+		l.kind = anAddition
 	case "Order Completed":
-		m.learnOrder(e)
+		l.kind = anOrder
+		m.orderLesson(e, &l)
+		return l
+	default:
+		return lesson{}
+	}
+	if l.item = m.item(e.Product.ID); l.item == none {
+		return lesson{}
+	}
+	return l
+}
+
+// orderLesson takes an order's lines. An order without an id is one of its own.
+func (m *models) orderLesson(e *streams.Event, l *lesson) {
+	id := e.OrderID
+	if id == "" {
+		id = e.MessageID
+	}
+	l.order = l.key*31 ^ xxhash.Sum64String(id)
+	m.lines = m.lines[:0]
+	for k := range e.Products[:min(len(e.Products), orderLines)] {
+		if i := m.item(e.Products[k].ID); i != none {
+			m.lines = append(m.lines, i)
+		}
+	}
+	l.lines = m.lines
+}
+
+func (m *models) learn(l *lesson) {
+	switch l.kind {
+	case aView:
+		m.learnView(l)
+	case anAddition:
+		m.learnAdd(l)
+	case anOrder:
+		m.learnOrder(l)
 	}
 }
 
@@ -74,15 +146,12 @@ func keyOf(typ, value string) uint64 {
 	return xxhash.Sum64String(value) ^ 31*xxhash.Sum64String(typ)
 }
 
-func (m *models) learnView(e *streams.Event) {
-	i := m.item(e.Product.ID)
-	if i == none {
-		return
-	}
-	m.saw(i, e.At, trendView)
-	others, fresh, place := m.sessions.touch(customerKey(e), i, e.At)
+func (m *models) learnView(l *lesson) {
+	i := l.item
+	m.saw(i, l.at, trendView)
+	others, fresh, place := m.sessions.touch(l.key, i, l.at)
 	if fresh {
-		m.meet(m.viewed, i, &others, e.At, 1)
+		m.meet(m.viewed, i, &others, l.at, 1)
 	}
 	if others.n > 0 && !others.again {
 		m.returns.learn(fresh)
@@ -90,20 +159,16 @@ func (m *models) learnView(e *streams.Event) {
 	if place < 0 {
 		return
 	}
-	if n := m.index.learn(others.number, others.items[:others.n], i, e.At); n != others.number {
+	if n := m.index.learn(others.number, others.items[:others.n], i, l.at); n != others.number {
 		m.sessions.note(place, n)
 	}
 }
 
-func (m *models) learnAdd(e *streams.Event) {
-	i := m.item(e.Product.ID)
-	if i == none {
-		return
-	}
-	m.saw(i, e.At, trendAdd)
-	others, fresh, _ := m.carts.touch(customerKey(e), i, e.At)
+func (m *models) learnAdd(l *lesson) {
+	m.saw(l.item, l.at, trendAdd)
+	others, fresh, _ := m.carts.touch(l.key, l.item, l.at)
 	if fresh {
-		m.meet(m.bought, i, &others, e.At, pairCart)
+		m.meet(m.bought, l.item, &others, l.at, pairCart)
 	}
 }
 
@@ -127,34 +192,22 @@ type partner struct {
 
 // learnOrder counts each item of an order once and joins it with the order's
 // other items and with those of the customer's orders in the window before. The
-// same order again joins only what it did not have before. An order without an id
-// is one of its own.
-func (m *models) learnOrder(e *streams.Event) {
-	key := customerKey(e)
-	id := e.OrderID
-	if id == "" {
-		id = e.MessageID
-	}
-	order := key*31 ^ xxhash.Sum64String(id)
-	m.lines = m.lines[:0]
-	for k := range e.Products[:min(len(e.Products), orderLines)] {
-		if i := m.item(e.Products[k].ID); i != none {
-			m.lines = append(m.lines, i)
-		}
-	}
-	place := m.customers.take(key, e.At)
-	m.partnersOf(place, uint32(order), e.At)
-	for _, i := range m.lines { // lines of this order that were learned before
+// same order again joins only what it did not have before.
+func (m *models) learnOrder(l *lesson) {
+	order := l.order
+	place := m.customers.take(l.key, l.at)
+	m.partnersOf(place, uint32(order), l.at)
+	for _, i := range l.lines { // lines of this order that were learned before
 		if m.ordered.has(m.lineKey(order, i)) {
 			m.addPartner(i, pairOrder)
 		}
 	}
-	st, w := m.bought.weigh(e.At)
-	for _, i := range m.lines {
+	st, w := m.bought.weigh(l.at)
+	for _, i := range l.lines {
 		if !m.ordered.add(m.lineKey(order, i)) {
 			continue
 		}
-		m.saw(i, e.At, trendOrder)
+		m.saw(i, l.at, trendOrder)
 		if w > 0 {
 			st.count(i, w)
 			for _, p := range m.partners {
@@ -162,7 +215,7 @@ func (m *models) learnOrder(e *streams.Event) {
 			}
 		}
 		m.addPartner(i, pairOrder)
-		m.remember(place, boughtItem{e.At, i, uint32(order)})
+		m.remember(place, boughtItem{l.at, i, uint32(order)})
 	}
 }
 

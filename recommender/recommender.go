@@ -187,8 +187,12 @@ type Recommender struct {
 	alike      *alikes // similar
 	scratch    sync.Pool
 
-	// learning is held while an event is learned, and while all is copied.
+	// saving is held by Save and by Load.
+	saving sync.Mutex
+	// learning, inside it, is held while an event is learned; it guards waiting.
 	learning sync.Mutex
+	waiting  *backlog // not nil while Save copies the models, which do not change then
+	drained  sync.Cond
 	models   atomic.Pointer[models]
 	saved    atomic.Int64 // size of the last checkpoint, a guess at the next one's
 }
@@ -198,6 +202,7 @@ type Recommender struct {
 func New(cfg Config, cat *Catalogue) *Recommender {
 	cfg = cfg.withDefaults()
 	r := &Recommender{cfg: cfg, catalogue: cat, alike: newAlikes(cat.items, cfg.Alike)}
+	r.drained.L = &r.learning
 	r.models.Store(newModels(&r.cfg, cat.items))
 	r.scratch.New = func() any { return newScratch() }
 	r.SetPlacements(cfg.Placements)
@@ -223,6 +228,9 @@ func (r *Recommender) SetPlacements(list []Placement) {
 func (r *Recommender) Position(partition int32) int64 {
 	r.learning.Lock()
 	defer r.learning.Unlock()
+	if r.waiting != nil {
+		return r.waiting.positions[partition]
+	}
 	return r.models.Load().positions[partition]
 }
 

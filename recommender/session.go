@@ -31,6 +31,7 @@ type sessionIndex struct {
 	depth uint32 // sessions kept for an item, a power of two
 	next  uint32 // number of the next session; the learner's own
 	used  uint32 // slots written; the learner's own
+	posts int64  // memory of all rings, bytes; the learner's own
 	slots chunked[slot]
 	rings chunked[ring]
 }
@@ -162,11 +163,13 @@ func (x *sessionIndex) post(item, number uint32) {
 	p := r.posts.Load()
 	if p == nil {
 		p = &posts{numbers: make([]atomic.Uint32, firstPosts)}
+		x.posts += 32 + 4*firstPosts
 		r.posts.Store(p)
 	}
 	n, size := p.n.Load(), uint32(len(p.numbers))
 	if n >= size && size < x.depth && x.next-p.numbers[n&(size-1)].Load() <= x.size {
 		p = p.grown(n)
+		x.posts += 4 * int64(size)
 		r.posts.Store(p)
 		n, size = size, 2*size
 	}
@@ -205,13 +208,7 @@ func (x *sessionIndex) of(item uint32) (numbers []atomic.Uint32, last, count uin
 
 // bytes returns the memory of slots and rings.
 func (x *sessionIndex) bytes() int64 {
-	total := int64(x.slots.len())*64 + int64(x.rings.len())*8
-	for i := range x.rings.len() {
-		if p := x.rings.get(i).posts.Load(); p != nil {
-			total += int64(len(p.numbers))*4 + 32
-		}
-	}
-	return total
+	return int64(x.slots.len())*64 + int64(x.rings.len())*8 + x.posts
 }
 
 // numbered returns the number of the k-th oldest session, k below used.
