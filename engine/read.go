@@ -124,8 +124,17 @@ func fillCustomer(c *recommender.Customer, p *profiles.Profile, now int64, cartT
 		for _, o := range slices.Backward(p.Orders.Recent) { // newest last
 			for _, line := range o.Products {
 				c.Purchased = append(c.Purchased, line.Id)
+				if !o.Void {
+					c.Bought = append(c.Bought, recommender.Seen{ID: line.Id, At: o.At})
+				}
 			}
 		}
+	}
+	for _, a := range p.Categories {
+		c.Categories = append(c.Categories, recommender.Affinity{Name: a.Name, Log2: float64(a.Score)})
+	}
+	for _, a := range p.Brands {
+		c.Brands = append(c.Brands, recommender.Affinity{Name: a.Name, Log2: float64(a.Score)})
 	}
 }
 

@@ -157,6 +157,7 @@ func (m *models) decode(b []byte) error {
 	for range d.count(8) {
 		m.ordered.add(d.uint64())
 	}
+	m.rhythms.decode(d)
 	if d.bad == "" && len(d.b) > 0 {
 		d.fail("more than there should be")
 	}
@@ -300,6 +301,19 @@ func (x *sessionIndex) decode(d *decoder) {
 			if i != none && d.bad == "" {
 				x.post(i, number)
 			}
+		}
+	}
+}
+
+func (r *rhythms) decode(d *decoder) {
+	for range d.count(12) {
+		i, mean, n := d.item(), d.sum(), d.uint32()
+		if n > rhythmMemory {
+			d.fail("no rhythm")
+			return
+		}
+		if i != none && d.bad == "" {
+			r.items.grow(i).set(n, mean)
 		}
 	}
 }

@@ -34,7 +34,8 @@ func (m *models) encode(b []byte) []byte {
 	b = binary.AppendUvarint(b, m.returns.back.Load())
 	b = m.carts.encode(b)
 	b = encodeAssoc(b, &m.customers, appendBought)
-	return m.ordered.encode(b)
+	b = m.ordered.encode(b)
+	return m.rhythms.encode(b)
 }
 
 func appendLandmark(b []byte, started bool, landmark int64) []byte {
@@ -84,6 +85,23 @@ func (r *row) encode(b []byte) []byte {
 		b = le.AppendUint64(b, v-1<<32) // the sum, then the neighbour
 		if r.errs != nil {
 			b = le.AppendUint32(b, r.errs[k].Load())
+		}
+	}
+	return b
+}
+
+func (r *rhythms) encode(b []byte) []byte {
+	n := 0
+	for i := range r.items.len() {
+		if r.items.get(i).word.Load() != 0 {
+			n++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	for i := range r.items.len() {
+		if w := r.items.get(i).word.Load(); w != 0 {
+			b = le.AppendUint32(b, i)
+			b = le.AppendUint64(b, w)
 		}
 	}
 	return b

@@ -22,6 +22,7 @@ type models struct {
 	weights   *sessionWeights
 	carts     *sessions     // items added to carts lately
 	customers assoc[bought] // what customers bought lately
+	rhythms   rhythms       // buy_again
 	ordered   recentSet     // lines of orders that were learned
 
 	refused  uint64    // ids for which there was no room

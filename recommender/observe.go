@@ -215,6 +215,7 @@ func (m *models) learnOrder(l *lesson) {
 			}
 		}
 		m.addPartner(i, pairOrder)
+		m.again(place, i, uint32(order), l.at)
 		m.remember(place, boughtItem{l.at, i, uint32(order)})
 	}
 }
@@ -222,6 +223,20 @@ func (m *models) learnOrder(l *lesson) {
 // lineKey is the hash of an item in an order.
 func (m *models) lineKey(order uint64, i uint32) uint64 {
 	return (order ^ m.ids.at(i).hash*0x9E3779B97F4A7C15) * 0xFF51AFD7ED558CCD
+}
+
+// again learns how long it took the customer to order an item again.
+func (m *models) again(place int, i, order uint32, at int64) {
+	if place < 0 {
+		return
+	}
+	b := &m.customers.data[place]
+	for k := b.n; k > 0; k-- {
+		if it := b.at(k - 1); it.item == i && it.order != order {
+			m.rhythms.learn(i, at-it.at)
+			return
+		}
+	}
 }
 
 // remember notes a bought item for the customer's next orders.

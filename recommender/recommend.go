@@ -16,22 +16,24 @@ const (
 
 // scratch is what one call works with; it is pooled.
 type scratch struct {
-	r       *Recommender
-	m       *models
-	req     *Request
-	place   *placement
-	answer  *Answer
-	barred  hashSet // ids not to be recommended in this list, by hash
-	shown   hashSet // ids recommended in this call, by hash
-	groups  hashSet // group_ids recommended in this call, by hash
-	now     int64   // req.Now within the times that events can have
-	skip    int     // accepted items still to pass over
-	want    int     // items still to be answered
-	unknown streams.Item
-	variety variety
-	scores  scores
-	context []uint32
-	own     uint32 // number of the customer's own session
+	r                  *Recommender
+	m                  *models
+	req                *Request
+	place              *placement
+	answer             *Answer
+	barred             hashSet // ids not to be recommended in this list, by hash
+	shown              hashSet // ids recommended in this call, by hash
+	groups             hashSet // group_ids recommended in this call, by hash
+	now                int64   // req.Now within the times that events can have
+	skip               int     // accepted items still to pass over
+	want               int     // items still to be answered
+	unknown            streams.Item
+	variety            variety
+	scores             scores
+	context            []uint32
+	seeds              [contextItems]float64 // weights of the context in for_you
+	categories, brands []preference          // of the customer
+	own                uint32                // number of the customer's own session
 }
 
 func newScratch() *scratch { return &scratch{} }
@@ -125,7 +127,7 @@ func (s *scratch) answerOne(req *Request, pl *placement, answer *Answer) {
 	}
 }
 
-// run lets one strategy fill the list; one that is not built gives nothing.
+// run lets one strategy fill the list.
 func (s *scratch) run(name string) {
 	switch name {
 	case Session:
@@ -138,6 +140,12 @@ func (s *scratch) run(name string) {
 		s.recentlyViewed()
 	case Similar:
 		s.similar()
+	case ForYou:
+		s.fillForYou()
+		s.offerScored(ForYou, false)
+	case BuyAgain:
+		s.fillBuyAgain()
+		s.offerScored(BuyAgain, false)
 	case Trending:
 		s.trending()
 	case Newest:

@@ -97,8 +97,7 @@ func setDuration(v *time.Duration, def time.Duration) {
 // Placement is a named spot and how its list is made.
 type Placement struct {
 	Name string
-	// Strategies fill the list in this order. Those that are not built yet
-	// (for_you, buy_again) answer nothing.
+	// Strategies fill the list in this order.
 	Strategies []string
 	// Exclude leaves out the customer's "cart", "purchased" and "viewed" items.
 	Exclude []string
@@ -113,7 +112,7 @@ type Placement struct {
 // DefaultPlacements returns the placements of a shop that configures none.
 func DefaultPlacements() []Placement {
 	return []Placement{
-		{Name: "home", Strategies: []string{Session, ViewedTogether, ForYou, Trending}, Exclude: []string{"purchased"}},
+		{Name: "home", Strategies: []string{Session, ForYou, Trending}, Exclude: []string{"purchased"}},
 		{Name: "product", Strategies: []string{Session, ViewedTogether, Similar, Trending}},
 		{Name: "cart", Strategies: []string{BoughtTogether, Session, ViewedTogether, Trending}, Exclude: []string{"cart", "purchased"}},
 		{Name: "viewed", Strategies: []string{RecentlyViewed}},
@@ -127,6 +126,13 @@ type Seen struct {
 	At int64
 }
 
+// Affinity is how much a customer prefers something: the logarithm to base 2 of a
+// weight that compares with others of its list.
+type Affinity struct {
+	Name string
+	Log2 float64
+}
+
 // Customer is what a request knows about who is asking. The zero value is a
 // stranger.
 type Customer struct {
@@ -137,7 +143,10 @@ type Customer struct {
 	Session   []string // items of the session in progress, oldest first
 	Cart      []string
 	Purchased []string // newest last
-	Known     bool     // more than anonymous
+	Bought    []Seen   // lines of orders that stand, oldest first
+	// Categories and Brands that the customer prefers; a category is its path with /.
+	Categories, Brands []Affinity
+	Known              bool // more than anonymous
 }
 
 // Request asks for one list.

@@ -53,6 +53,13 @@ func (s *scores) add(item uint32, score float64) {
 	}
 }
 
+// scale multiplies all scores.
+func (s *scores) scale(by float64) {
+	for k := range s.list {
+		s.list[k].score *= by
+	}
+}
+
 // better orders candidates: by score, then by id.
 func better(t *table, a, b scored) bool {
 	if a.score != b.score {

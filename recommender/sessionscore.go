@@ -220,9 +220,7 @@ func (s *scratch) shared(items []uint32, q *sessionQuery) (last, newest int, wei
 // counts the more the fewer the neighbours.
 func (s *scratch) backOff(w *sessionWeights, support float64) {
 	f := 1 / (support + 1)
-	for k := range s.scores.list {
-		s.scores.list[k].score *= f
-	}
+	s.scores.scale(f)
 	p := s.m.viewed
 	st := p.state.Load()
 	shrink := st.shrink(p.halfLife, s.m.newest.Load())

@@ -62,7 +62,8 @@ func (c *recommendCall) request() *recommender.Request {
 	}
 	who := recommender.Customer{
 		Recent: r.Customer.Recent[:0], Session: r.Customer.Session[:0],
-		Cart: r.Customer.Cart[:0], Purchased: r.Customer.Purchased[:0],
+		Cart: r.Customer.Cart[:0], Purchased: r.Customer.Purchased[:0], Bought: r.Customer.Bought[:0],
+		Categories: r.Customer.Categories[:0], Brands: r.Customer.Brands[:0],
 	}
 	*r = recommender.Request{Customer: who, Items: r.Items[:0], Exclude: r.Exclude[:0]}
 	return r
