@@ -57,6 +57,9 @@ func (f *file) step(out *[]step, e entry) {
 	middle := f.branch(out, keys, first, "then")
 	end := f.branch(out, keys, first, "else")
 	s.next, s.yes, s.no = end, then, middle
+	if then == middle { // no `then`: past `else`
+		s.yes = end
+	}
 	(*out)[at] = s
 	leave(*out, then, middle, end)
 }
