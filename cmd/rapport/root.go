@@ -31,7 +31,7 @@ New here? Start with 'rapport demo'.`,
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.AddCommand(p.demoCommand(), p.serveCommand(), p.replayCommand(), p.evalCommand(), p.checkCommand(), p.testCommand(), p.backtestCommand(), p.benchCommand(), p.versionCommand())
+	root.AddCommand(p.demoCommand(), p.serveCommand(), p.initCommand(), p.replayCommand(), p.evalCommand(), p.checkCommand(), p.testCommand(), p.backtestCommand(), p.benchCommand(), p.versionCommand())
 	return root
 }
 
