@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"time"
 
@@ -21,6 +22,7 @@ type RecommendConfig struct {
 	Duration                  time.Duration // of one phase
 	Rounds                    int           // of all phases, floor and subject in turn
 	Progress                  func(string)  // told what happens; nil: nobody
+	Profile                   io.Writer     // gets a CPU profile of what is measured; nil: nobody
 }
 
 // Validate says what cannot be measured.
@@ -161,7 +163,13 @@ func Recommend(ctx context.Context, cfg RecommendConfig) (report *RecommendRepor
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if err := b.measure(ctx); err != nil {
+	stop, err := profileCPU(cfg.Profile)
+	if err != nil {
+		return nil, err
+	}
+	err = b.measure(ctx)
+	stop()
+	if err != nil {
 		return nil, err
 	}
 	b.report.Machine.LoadAfter = loadAverage()

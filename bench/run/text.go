@@ -102,7 +102,8 @@ func (r *IngestReport) Write(w io.Writer) error {
 		p.line("%d requests failed, %d events not shown within %s, rate kept: %t", r.Failed, e.Lost, patience, !e.Saturated)
 	}
 	p.line("")
-	p.line("%s", ask("events/s applied / consumed and decoded", r.ThroughputRatio, 0.15, false))
+	p.line("%s", ask("events/s acknowledged / consumed and decoded", r.ThroughputRatio, 0.15, false))
+	p.line("%-46s %-26s", "... applied, beside the senders / the same", r.AppliedRatio)
 	p.line("%s", ask(fmt.Sprintf("p99 from accepted to the profile at %s events/s, ms", thousands(int64(e.Rate))), e.ProfileP99, 50, true))
 	return p.err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -53,7 +52,7 @@ func newBenchOptions(cmd *cobra.Command, items, profiles int) *benchOptions {
 	set.IntVar(&o.rounds, "rounds", 3, "rounds; the median of them is reported, with the range")
 	set.IntVar(&o.connections, "connections", 64, "keep-alive connections")
 	set.StringVar(&o.html, "html", "", "write a page with the latency curves to this `file`; a browser draws them with a script from the network")
-	set.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of the benchmark, preparation included, to this `file`")
+	set.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of what is measured, floor and senders included, to this `file`")
 	return o
 }
 
@@ -91,7 +90,8 @@ from the time at which each request was due.`,
 		if err := cfg.Validate(); err != nil {
 			return usagef("--%v", err)
 		}
-		return p.bench(cmd.Context(), o, func(ctx context.Context) (benchReport, map[string]any, error) {
+		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchReport, map[string]any, error) {
+			cfg.Profile = profile
 			r, err := benchrun.Recommend(ctx, cfg)
 			return r, map[string]any{"recommend": r}, err
 		})
@@ -124,7 +124,8 @@ decodes them, on as many goroutines, and does nothing else.`,
 		if err := cfg.Validate(); err != nil {
 			return usagef("--%v", err)
 		}
-		return p.bench(cmd.Context(), o, func(ctx context.Context) (benchReport, map[string]any, error) {
+		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchReport, map[string]any, error) {
+			cfg.Profile = profile
 			r, err := benchrun.Ingest(ctx, cfg)
 			if err != nil {
 				return nil, nil, err
@@ -142,17 +143,15 @@ type benchReport interface {
 }
 
 // bench runs a benchmark and reports.
-func (p *program) bench(ctx context.Context, o *benchOptions, measure func(context.Context) (benchReport, map[string]any, error)) (err error) {
+func (p *program) bench(ctx context.Context, o *benchOptions, measure func(ctx context.Context, profile io.Writer) (benchReport, map[string]any, error)) (err error) {
+	var profile io.Writer
 	if o.cpuProfile != "" {
 		f, err := os.Create(o.cpuProfile)
 		if err != nil {
 			return usagef("--cpuprofile: %v", err)
 		}
 		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return fmt.Errorf("cannot profile: %w", err)
-		}
-		defer pprof.StopCPUProfile()
+		profile = f
 	}
 	var page *os.File
 	if o.html != "" { // known to be writable before minutes of measuring
@@ -161,7 +160,7 @@ func (p *program) bench(ctx context.Context, o *benchOptions, measure func(conte
 		}
 		defer func() { err = errors.Join(err, page.Close()) }()
 	}
-	report, document, err := measure(ctx)
+	report, document, err := measure(ctx, profile)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"syscall"
 
@@ -27,7 +28,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Environ()}
+	addThread()
+	ballast := newBallast()
 	code := p.run(ctx, os.Args[1:])
+	runtime.KeepAlive(ballast)
 	stop()
 	os.Exit(code) //nolint:gocritic // stop ran just before
 }
