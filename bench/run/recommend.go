@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -23,6 +26,7 @@ type RecommendConfig struct {
 	Rounds                    int           // of all phases, floor and subject in turn
 	Progress                  func(string)  // told what happens; nil: nobody
 	Profile                   io.Writer     // gets a CPU profile of what is measured; nil: nobody
+	Sender                    []string      // command of a process that sends (load.Serve); none: this process sends
 }
 
 // Validate says what cannot be measured.
@@ -181,6 +185,7 @@ type recommendBench struct {
 	cfg         RecommendConfig
 	report      *RecommendReport
 	calls       []string // request lines by number
+	callsFile   string   // has them, too
 	addr, floor string
 	turn        int
 }
@@ -207,7 +212,10 @@ func (b *recommendBench) prepare(ctx context.Context, dir string) (*server, erro
 	if err := s.feedSessions(ctx, sh, b.cfg.Sessions); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	b.addr, b.calls = s.addr, recommendCalls(sh)
+	b.addr, b.calls, b.callsFile = s.addr, recommendCalls(sh), filepath.Join(dir, "calls")
+	if err := os.WriteFile(b.callsFile, []byte(strings.Join(b.calls, "\n")), 0o600); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
 	runtime.GC() // what preparing left is not measured
 	return s, nil
 }
@@ -321,9 +329,9 @@ func (b *recommendBench) both(ctx context.Context, rate float64) (ours, floor *l
 }
 
 func (b *recommendBench) phase(ctx context.Context, addr string, rate float64) (*load.Result, error) {
-	r, err := load.Run(ctx, load.Config{
+	r, err := load.RunProcess(ctx, b.cfg.Sender, &load.Spec{
 		Addr: addr, Connections: b.cfg.Connections, Rate: rate,
-		Warmup: min(b.cfg.Duration/5, 2*time.Second), Duration: b.cfg.Duration, Fill: fillFrom(b.calls),
+		Warmup: min(b.cfg.Duration/5, 2*time.Second), Duration: b.cfg.Duration, Calls: b.callsFile,
 	})
 	if err == nil && r.Failed > 0 && r.Failed > r.Answered/100 {
 		err = fmt.Errorf("%d of %d requests failed: %w", r.Failed, r.Failed+r.Answered, r.Err)

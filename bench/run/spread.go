@@ -76,7 +76,7 @@ type Machine struct {
 
 func thisMachine() Machine {
 	return Machine{
-		Cores: runtime.GOMAXPROCS(0), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH,
+		Cores: runtime.NumCPU(), Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH,
 		LoadBefore: loadAverage(),
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rapport-engine/rapport/bench/load"
 	benchrun "github.com/rapport-engine/rapport/bench/run"
 )
 
@@ -27,7 +28,7 @@ ratios can be compared. Nothing of ./data is touched: each benchmark has a tempo
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.benchRecommendCommand(), p.benchIngestCommand())
+	cmd.AddCommand(p.benchRecommendCommand(), p.benchIngestCommand(), p.benchSendCommand())
 	return cmd
 }
 
@@ -81,7 +82,7 @@ from the time at which each request was due.`,
 	cmd.RunE = p.runs(func(cmd *cobra.Command, _ []string) error {
 		cfg := benchrun.RecommendConfig{
 			Items: o.items, Profiles: o.profiles, Sessions: sessions, Seed: o.seed, Connections: o.connections,
-			Duration: o.duration, Rounds: o.rounds, Progress: p.benchProgress(o),
+			Duration: o.duration, Rounds: o.rounds, Progress: p.benchProgress(o), Sender: p.sender(),
 		}
 		var err error
 		if cfg.Rates, err = parseRates(rates); err != nil {
@@ -97,6 +98,22 @@ from the time at which each request was due.`,
 		})
 	})
 	return cmd
+}
+
+// sender is the command that benchSendCommand answers to.
+func (p *program) sender() []string {
+	if p.self == "" {
+		return nil
+	}
+	return []string{p.self, "bench", "send"}
+}
+
+// benchSendCommand is the process that sends while another one is measured.
+func (p *program) benchSendCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "send", Short: "Send what standard input says and write what was measured", Hidden: true, Args: cobra.NoArgs,
+		RunE: p.runs(func(cmd *cobra.Command, _ []string) error { return load.Serve(cmd.Context(), p.stdin, p.stdout) }),
+	}
 }
 
 func (p *program) benchIngestCommand() *cobra.Command {

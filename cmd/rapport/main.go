@@ -28,6 +28,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Environ()}
+	p.self, _ = os.Executable()
 	addThread()
 	ballast := newBallast()
 	code := p.run(ctx, os.Args[1:])
@@ -41,7 +42,8 @@ type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	env            []string
-	started        bool // a command's own code ran: errors before are wrong usage
+	self           string // this executable, for processes beside this one; "" in tests: none
+	started        bool   // a command's own code ran: errors before are wrong usage
 }
 
 // run executes one command and returns the exit code.
