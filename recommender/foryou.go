@@ -8,11 +8,12 @@ import (
 const (
 	viewedFade   = 7 * msPerDay  // time after which a view weighs half
 	boughtFade   = 60 * msPerDay // and an order
-	ofSession    = 4             // newest items of the session that are looked at, of the cart as many
-	ofBought     = 3             // newest ordered items that are looked at
+	historyItems = 5             // items of the customer's history that are looked at
+	ofSession    = 2             // of these at most so many of the session, newest first, of the cart as many
+	ofBought     = 2             // and so many that were ordered
 	boughtWeight = 0.5           // what an ordered item weighs against one just viewed
 	alikeWeight  = 0.25          // what likeness weighs against being viewed together
-	preferred    = 128           // candidates that the customer's preferences put in order
+	preferred    = 48            // candidates that the customer's preferences put in order
 )
 
 // fillForYou scores items for a customer by what is known of him: neighbours of
@@ -60,7 +61,7 @@ func (s *scratch) history() {
 		s.addSeed(c.Cart[k], 1)
 	}
 	oldest := s.now - s.r.cfg.ViewedWindow.Milliseconds()
-	for k := 0; k < len(c.Recent) && len(s.context) < contextItems-ofBought && c.Recent[k].At >= oldest; k++ {
+	for k := 0; k < len(c.Recent) && len(s.context) < historyItems-ofBought && c.Recent[k].At >= oldest; k++ {
 		s.addSeed(c.Recent[k].ID, fade(s.now-c.Recent[k].At, viewedFade))
 	}
 	for k := len(c.Bought) - 1; k >= 0; k-- {
@@ -69,7 +70,7 @@ func (s *scratch) history() {
 }
 
 func (s *scratch) addSeed(id string, weight float64) {
-	if n := len(s.context); n < contextItems {
+	if n := len(s.context); n < historyItems {
 		if s.addContext(id); len(s.context) > n {
 			s.seeds[n] = weight
 		}
