@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -180,11 +181,20 @@ func LoadConfig(path string, env []string, flags map[string]string) (Config, err
 		b.file(name, data)
 	case path == "" && errors.Is(err, os.ErrNotExist):
 	default:
-		return b.config, fmt.Errorf("cannot read config: %w", err)
+		return b.config, &ConfigError{Problems: []Problem{{File: name, Text: fmt.Sprintf("cannot be read: %v", unwrapPath(err))}}}
 	}
 	b.environment(env)
 	b.flags(flags)
 	return b.finish()
+}
+
+// unwrapPath is err without the path that it repeats.
+func unwrapPath(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
 }
 
 // ParseConfig is LoadConfig of a file's content; name is what problems call it.

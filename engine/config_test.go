@@ -142,7 +142,9 @@ RAPPORT_KAFKA_BROKERS: kafka.brokers[1]: must be host:port, not "b"
 }
 
 func TestConfigMissingFile(t *testing.T) {
-	if _, err := LoadConfig(filepath.Join(t.TempDir(), "no.yaml"), nil, nil); !errors.Is(err, os.ErrNotExist) {
+	var wrong *ConfigError
+	_, err := LoadConfig(filepath.Join(t.TempDir(), "no.yaml"), nil, nil)
+	if !errors.As(err, &wrong) || !strings.HasSuffix(err.Error(), "no.yaml: cannot be read: no such file or directory") {
 		t.Errorf("a named file that is missing: %v", err)
 	}
 	t.Chdir(t.TempDir())

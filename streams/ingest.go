@@ -166,9 +166,23 @@ func (d *Decoder) prepare(c *Call, e *edits, o *IngestOptions) {
 	c.MessageID = event.MessageID
 	if c.Err != nil {
 		c.JSON = sent
+		if c.MessageID == "" { // refused before it was looked at
+			c.MessageID = sentID(sent)
+		}
 		return
 	}
 	c.Key, c.Name, c.At = event.Identifiers[0].String(), event.Name, event.At
+}
+
+// sentID is the messageId of a call that may be anything, "" where it has none.
+func sentID(call []byte) string {
+	var head struct {
+		MessageID string `json:"messageId"`
+	}
+	if json.Unmarshal(call, &head) != nil {
+		return ""
+	}
+	return head.MessageID
 }
 
 // restrict decodes the call again with only those identifiers believed that a

@@ -187,7 +187,7 @@ func (s *Server) fillOne(c *recommendCall, p *params) *badInput {
 	if p.filter != "" {
 		f, err := s.filters.compile(p.filter)
 		if err != nil {
-			return &badInput{fasthttp.StatusUnprocessableEntity, "filter: " + err.Error()}
+			return &badInput{fasthttp.StatusUnprocessableEntity, err.Error()}
 		}
 		r.Filter = f
 	}

@@ -84,6 +84,9 @@ func (s *Server) router() *router.Router {
 	for i := range s.routes {
 		rt := &s.routes[i]
 		r.Handle(rt.method, rt.path, s.serve(rt))
+		if rt.method == fasthttp.MethodGet { // the server leaves out the body
+			r.HEAD(rt.path, s.serve(rt))
+		}
 		if rt.cors && !preflight[rt.path] {
 			preflight[rt.path] = true
 			r.OPTIONS(rt.path, s.preflight)
