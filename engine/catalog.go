@@ -135,8 +135,29 @@ func (w *worker) onCatalog(rec *streams.Record) {
 	for _, change := range c.Changes {
 		w.catalogue.Put(change.Number, change.ID, change.New) // known already where this process owns `catalog`
 		w.state.Catalog = max(w.state.Catalog, change.Number)
+		w.tellInterested(&change)
 	}
 	w.onCatalogue(w.state.Catalog)
+}
+
+// tellInterested evaluates a change for the customers who may be interested.
+func (w *worker) tellInterested(c *streams.CatalogChange) {
+	if !w.rules.HasItemStarts() || !w.rules.Concerns(c) {
+		return
+	}
+	for _, id := range w.interests.Find(c.ID) {
+		p := w.store.Lookup(id)
+		if p == nil || p.AliasOf != "" {
+			continue
+		}
+		t := w.turn(p, nil)
+		w.rules.Before(t)
+		w.rules.OnItem(t, c)
+		if len(t.Started)+len(t.Flips)+len(t.Skips) > 0 || t.Changed {
+			w.store.Changed(p)
+			w.emit(t)
+		}
+	}
 }
 
 // itemVersion is one version of an item in the snapshot store.

@@ -56,6 +56,7 @@ func (w *worker) tickLive(t int64) {
 		}
 		p := w.open(tm.Profile)
 		turn := w.turn(p, nil)
+		w.rules.Before(turn)
 		if expire {
 			w.rules.Expire(turn, tm)
 		} else {
@@ -81,6 +82,7 @@ func (w *worker) tickHistory(t int64) {
 		w.state.Now = max(w.state.Now, tm.Due)
 		p := w.open(tm.Profile)
 		turn := w.turn(p, nil)
+		w.rules.Before(turn)
 		w.rules.OnTimer(turn, tm)
 		w.store.Changed(p)
 		w.emit(turn)

@@ -64,6 +64,7 @@ type Engine struct {
 	model     *recommender.Recommender
 	messages  *recent[streams.Message]
 	letters   *recent[streams.DeadLetter]
+	parsed    parsedRules
 
 	catalogOffset atomic.Int64 // next record of `catalog` to fold
 	catalogSeen   atomic.Int64 // number of the last change that the catalogue shows
@@ -201,6 +202,9 @@ func (e *Engine) open(ctx context.Context) error {
 	if err := e.restoreModel(ctx); err != nil {
 		return err
 	}
+	if err := e.offerRules(ctx, e.rules.Load()); err != nil {
+		return err
+	}
 	e.running = true
 	return nil
 }
@@ -311,15 +315,6 @@ func (e *Engine) Live() bool { return e.live.Load() }
 
 // logStart is the first offset that the log of a partition had at the start.
 func (e *Engine) logStart(id int32) int64 { return e.starts[id] }
-
-// SetRules changes the rules that run here, between two batches.
-func (e *Engine) SetRules(set *rules.Set) {
-	e.rules.Store(set)
-	e.model.SetPlacements(placements(set))
-	for _, p := range e.ownedPartitions() {
-		p.setRules(set)
-	}
-}
 
 // Partitions is the number of partitions of `events`.
 func (e *Engine) Partitions() int32 { return e.settings.Partitions }

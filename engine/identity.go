@@ -146,6 +146,7 @@ func (w *worker) superseded(p *profiles.Profile, ended []*profiles.Run) {
 		t.Ended = append(t.Ended, run.Trigger)
 		w.counts.skip(run.Trigger, skipSuperseded)
 	}
+	w.state.tally(t)
 	if w.watch != nil && len(ended) > 0 {
 		w.watch(t)
 	}

@@ -96,12 +96,13 @@ func (e *Engine) newWorker(id int32) *worker {
 	w := &worker{
 		id: id, cfg: &e.settings, decoder: &e.decoder, model: e.model, catalogue: e.catalogue, log: e.log,
 		produce: e.producer.Unlimited().Produce, recommend: e.recommendFor, onLive: e.goLive, onStatus: e.noteStatus, onCatalogue: e.noteCatalog,
-		store: profiles.NewStore(), rules: e.rules.Load(), counts: newCounts(),
+		store: profiles.NewStore(), rules: e.rules.Load(), parseRules: e.parsed.parse, counts: newCounts(),
 	}
 	w.state.Watermarks, w.state.Effects = map[string]string{}, map[string]string{}
 	w.outbox.source = streams.EffectNumber{Topic: kafka.TopicEvents, Partition: id}
 	w.outbox.prev = w.state.Effects
 	w.env = rules.Env{
+		Past:    map[int64]*rules.Set{},
 		Catalog: w.item, Secret: e.cfg.Secret, Timezone: e.settings.Timezone, CartTTL: e.settings.Profile.CartTTL,
 		Decode: func(run *profiles.Run, ev *streams.Event) error {
 			return w.decoder.DecodeStored(run.Event, run.StartedBy, run.EventAt, run.EventLoggedAt, ev)

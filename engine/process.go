@@ -48,6 +48,8 @@ func (w *worker) apply(rec *streams.Record, e *streams.Event) {
 	if p == nil {
 		return // forwarded, or nobody's
 	}
+	t := w.turn(p, e)
+	w.rules.Before(t)
 	outcome := w.cfg.Profile.Apply(p, e, w.state.Now, w.item)
 	w.counts.applied(e, &outcome)
 	if outcome.Duplicate {
@@ -59,7 +61,6 @@ func (w *worker) apply(rec *streams.Record, e *streams.Event) {
 		w.feedback(p, e)
 	}
 
-	t := w.turn(p, e)
 	w.rules.OnEvent(t)
 	w.emit(t)
 }
@@ -78,6 +79,9 @@ func (w *worker) own(rec *streams.Record) bool {
 	switch string(rec.Header(streams.HeaderKind)) {
 	case streams.KindLink:
 		w.onLink(rec)
+	case streams.KindSegment: // it was applied where it arose
+	case streams.KindRules:
+		w.onRules(rec)
 	case streams.KindCatalog:
 		w.onCatalog(rec)
 	default:

@@ -113,6 +113,9 @@ func (s *saver) restore(ctx context.Context) error {
 			return fmt.Errorf("cannot read the state of partition %d: %w", s.w.id, err)
 		}
 	}
+	if err := s.w.restoreRules(ctx, s.store); err != nil {
+		return err
+	}
 	s.w.resume()
 	s.last = meta
 	return nil

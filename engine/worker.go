@@ -35,19 +35,21 @@ type worker struct {
 	onLive      func()
 	onCatalogue func(number int64)
 	onStatus    func(message, status string, e *streams.Event)
+	parseRules  func(record []byte) (*rules.Set, int64, error)
 	watch       func(t *rules.Turn) // told what was decided; nil: nobody is
 
 	store *profiles.Store // read by anyone, written by this worker
 
-	mu      sync.Mutex // held for a batch; guards everything below
-	rules   *rules.Set
-	state   state
-	timers  rules.Timers
-	outbox  outbox
-	counts  Counts
-	event   streams.Event
-	scratch rules.Turn
-	env     rules.Env
+	mu        sync.Mutex // held for a batch; guards everything below
+	rules     *rules.Set
+	state     state
+	timers    rules.Timers
+	interests rules.Interests // kept while rules start by items
+	outbox    outbox
+	counts    Counts
+	event     streams.Event
+	scratch   rules.Turn
+	env       rules.Env
 
 	clock   atomic.Int64 // state.Now, for readers
 	applied atomic.Int64 // state.Offset after the last batch, for readers
@@ -68,6 +70,9 @@ type state struct {
 	// Effects holds, for each destination, the number of the last effect sent.
 	Effects     map[string]string `json:"effects"`
 	Incarnation int64             `json:"incarnation"`
+	Rules       rulesState        `json:"rules"`
+	// Triggers is what was counted of each trigger.
+	Triggers map[string]*triggerCounts `json:"triggers,omitempty"`
 }
 
 // process folds a batch of records and hands their effects to the producer.
@@ -118,7 +123,24 @@ func (w *worker) emit(t *rules.Turn) {
 		w.outbox.message(&send.Message)
 		w.linkMessage(&send.Message)
 	}
+	w.state.tally(t)
+	w.emitFlips(t)
 	w.rules.TurnTimers(t, w.timers.Push)
+	if w.rules.HasItemStarts() && t.Event != nil {
+		w.interests.AddEvent(t.Profile, t.Event)
+	}
+}
+
+// emitFlips counts who entered and exited segments, and writes it to the log
+// for whoever follows it. The fold has taken it in already.
+func (w *worker) emitFlips(t *rules.Turn) {
+	w.countFlips(t)
+	for i := range t.Flips {
+		if f := &t.Flips[i]; f.Event != nil {
+			kind := []streams.Header{{Key: streams.HeaderKind, Value: []byte(streams.KindSegment)}}
+			w.outbox.event(w.id, t.Profile.Id, f.Event, kind)
+		}
+	}
 }
 
 // logSkip tells whoever looks closely (log level debug) why a send was not made.
@@ -148,24 +170,4 @@ func (w *worker) firstTime(rec *streams.Record) bool {
 	}
 	w.state.Watermarks[source] = string(header)
 	return true
-}
-
-// setRules changes the rules between two batches.
-func (w *worker) setRules(set *rules.Set) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.rules = set
-	cfg := *w.cfg
-	cfg.Profile.Counted = counted(set)
-	w.cfg = &cfg
-	w.setTimers()
-}
-
-// setTimers builds the heap anew from the profiles.
-func (w *worker) setTimers() {
-	w.timers = rules.Timers{}
-	w.store.Range(func(_ string, p *profiles.Profile) bool {
-		w.rules.Timers(p, w.state.Now, &w.env, w.timers.Push)
-		return true
-	})
 }

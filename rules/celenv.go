@@ -29,9 +29,12 @@ const (
 type site int
 
 const (
-	siteStart  site = iota // `if` of a start
-	siteRun                // while, exit, and what stands in steps
-	siteFilter             // over `item` alone
+	siteStart   site = iota // `if` of a start
+	siteRun                 // while, exit, and what stands in steps
+	siteFilter              // over `item` alone
+	siteSegment             // of a segment
+	siteChange              // `if` of a start by trait or item
+	sites
 )
 
 // vars are the variables that a condition at the site may read.
@@ -39,6 +42,10 @@ func (s site) vars() []string {
 	switch s {
 	case siteStart:
 		return []string{"now", "event", "order", "item", "session", "profile"}
+	case siteSegment:
+		return []string{"now", "session", "profile"}
+	case siteChange:
+		return []string{"now", "event", "order", "item", "session", "profile", "change"}
 	case siteRun:
 		return []string{"now", "event", "order", "item", "run", "session", "profile"}
 	}
@@ -47,17 +54,17 @@ func (s site) vars() []string {
 
 var varTypes = map[string]*types.Type{
 	"now": types.TimestampType, "event": eventType.typ, "order": orderType.typ, "item": itemType.typ,
-	"run": runType.typ, "session": sessionType.typ, "profile": profileType.typ,
+	"run": runType.typ, "session": sessionType.typ, "profile": profileType.typ, "change": changeType.typ,
 }
 
 // environments are built once: they are immutable and take a millisecond each.
-var environments = sync.OnceValues(func() (envs [3]*cel.Env, err error) {
+var environments = sync.OnceValues(func() (envs [sites]*cel.Env, err error) {
 	// The libraries need CEL's own provider of types; ours goes over it.
 	base, err := cel.NewEnv(cel.OptionalTypes(), ext.Strings(), ext.Lists(), ext.Math())
 	if err != nil {
 		return envs, fmt.Errorf("cannot make the environment of conditions: %w", err)
 	}
-	for s := siteStart; s <= siteFilter; s++ {
+	for s := siteStart; s < sites; s++ {
 		if envs[s], err = newEnv(s, base); err != nil {
 			return envs, fmt.Errorf("cannot make the environment of conditions: %w", err)
 		}

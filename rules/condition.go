@@ -20,6 +20,7 @@ import (
 // condition is a compiled CEL expression.
 type condition struct {
 	src    string
+	ast    *ast.AST
 	prog   cel.Program
 	fast   func(*scope) bool // the same as a closure; nil where there is none
 	counts []string          // event names that profile.count and profile.last read
@@ -54,7 +55,7 @@ func compile(src string, s site, wantBool bool) (*condition, []exprError) {
 	if err != nil {
 		return nil, []exprError{{1, 0, err.Error()}}
 	}
-	c := &condition{src: src, prog: prog}
+	c := &condition{src: src, ast: checked.NativeRep(), prog: prog}
 	if wantBool {
 		c.fast = closure(checked.NativeRep())
 	}

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"strconv"
+
 	"github.com/rapport-engine/rapport/engine/profiles"
 )
 
@@ -18,9 +20,13 @@ func dueOf(run *profiles.Run, p *profiles.Profile) int64 {
 func (s *Set) OnTimer(t *Turn, tm Timer) {
 	t.prepare(s)
 	t.due = tm.Due
+	if tm.Key == segmentKey {
+		s.onSegmentTimer(t, tm.Due)
+		return
+	}
 	trig := s.byName[tm.Trigger]
-	if trig != nil && trig.isDate() && tm.Key == dateKey {
-		s.startDate(t, trig, tm.Due)
+	if trig != nil && s.startTimer(t, trig, tm) {
+		s.flipTraits(t)
 		return
 	}
 	i, ok := findRun(t.Profile, tm.Trigger, tm.Key)
@@ -28,6 +34,7 @@ func (s *Set) OnTimer(t *Turn, tm Timer) {
 		return
 	}
 	run := t.Profile.Runs[i]
+	trig = t.triggerOf(run)
 	due := dueOf(run, t.Profile)
 	switch {
 	case due > t.Now:
@@ -35,6 +42,32 @@ func (s *Set) OnTimer(t *Turn, tm Timer) {
 		t.end(run, ReasonRemoved, max(int(run.Step), 0))
 	default:
 		t.resume(trig, run, due)
+		s.flipTraits(t)
+	}
+}
+
+// startTimer evaluates the timer of a start, and reports whether it is one.
+func (s *Set) startTimer(t *Turn, trig *Trigger, tm Timer) bool {
+	switch {
+	case trig.isDate() && tm.Key == dateKey:
+		s.startDate(t, trig, tm.Due)
+	case trig.start.inactive != "" && tm.Key == inactiveKey:
+		s.startInactive(t, trig, tm.Due)
+	case trig.start.item != nil && tm.Key == runsOutKey:
+		s.startRunsOut(t, trig, tm.Due)
+	default:
+		return false
+	}
+	return true
+}
+
+// flipTraits measures segments after a step of a timer's turn has set traits.
+func (s *Set) flipTraits(t *Turn) {
+	if t.traitsSet {
+		t.traitsSet = false
+		if flips := t.measure(readTraits); len(flips) > 0 {
+			s.flipped(t, "segment:"+strconv.FormatInt(t.due, 10), flips)
+		}
 	}
 }
 
@@ -42,6 +75,8 @@ func (s *Set) OnTimer(t *Turn, tm Timer) {
 func (t *Turn) resume(trig *Trigger, run *profiles.Run, due int64) {
 	i := int(run.Step)
 	switch {
+	case i < 0: // it has collected its items
+		i = 0
 	case i >= len(trig.steps): // shorter since: it is at its end
 	case trig.steps[i].kind == stepUntil:
 		i = trig.steps[i].no
@@ -62,7 +97,13 @@ func (s *Set) Expire(t *Turn, tm Timer) {
 	t.prepare(s)
 	t.due = tm.Due
 	trig := s.byName[tm.Trigger]
-	if trig != nil && trig.isDate() && tm.Key == dateKey {
+	switch {
+	case tm.Key == segmentKey:
+		s.onSegmentTimer(t, tm.Due)
+		return
+	case tm.Key == inactiveKey || tm.Key == runsOutKey:
+		return
+	case trig != nil && trig.isDate() && tm.Key == dateKey:
 		s.passDate(t, trig, tm.Due)
 		return
 	}
@@ -71,6 +112,7 @@ func (s *Set) Expire(t *Turn, tm Timer) {
 		return
 	}
 	run := t.Profile.Runs[i]
+	trig = t.triggerOf(run)
 	switch {
 	case dueOf(run, t.Profile) > t.Now:
 	case trig == nil:
@@ -89,6 +131,22 @@ func (s *Set) Timers(p *profiles.Profile, now int64, env *Env, add func(Timer)) 
 	for _, trig := range s.dates {
 		s.dateTimer(trig, p, now, env, add)
 	}
+	s.quietTimers(p, now, env, add)
+	if len(s.timed) > 0 {
+		t := Turn{Now: now, Profile: p, Env: env}
+		t.prepare(s)
+		s.segmentTimer(&t, now, add)
+	}
+}
+
+// quietTimers adds those of starts that come when nothing happens.
+func (s *Set) quietTimers(p *profiles.Profile, after int64, env *Env, add func(Timer)) {
+	for _, trig := range s.inactives {
+		s.inactiveTimer(trig, p, after, add)
+	}
+	for _, trig := range s.runsOut {
+		s.runsOutTimer(trig, p, after, env, add)
+	}
 }
 
 // TurnTimers is Timers after a turn: it leaves out what the turn cannot have
@@ -99,6 +157,11 @@ func (s *Set) TurnTimers(t *Turn, add func(Timer)) {
 	after := t.Now
 	if t.Event == nil {
 		after = t.due - 1
+	}
+	s.quietTimers(t.Profile, after, t.Env, add)
+	if len(s.timed) > 0 && (t.Event == nil || len(t.Flips) > 0 || s.timedReads&changedBy(t.Profile, t.Event) != 0) {
+		s.segmentTimer(t, t.Now, add) // those until now are measured
+
 	}
 	if t.Event != nil && len(t.Event.Traits) == 0 && t.Event.Timezone == "" {
 		return

@@ -6,14 +6,9 @@ import (
 )
 
 var (
-	sections         = []string{"policy", "coupons", "triggers", "placements"}
-	laterSections    = []string{"segments"}
+	sections         = []string{"segments", "policy", "coupons", "triggers", "placements"}
 	triggerKeys      = []string{"start", "restart", "while", "exit", "steps", "reentry", "late", "priority", "goal", "holdout", "state", "from", "to"}
 	laterTriggerKeys = []string{"existing"}
-	eventStartKeys   = []string{"event", "if", "channel", "key"}
-	dateStartKeys    = []string{"date", "every", "offset", "at"}
-	laterStartKeys   = []string{"item", "inactive", "segment", "trait", "when", "for", "min", "min_amount", "max", "from", "before", "interest", "within", "collect"}
-	laterStarts      = []string{"item", "inactive", "segment", "trait"}
 	exitKeys         = []string{"event", "channel", "if", "key"}
 	stepKeys         = []string{"wait", "send", "until", "if", "suppress", "set"}
 	branchKeys       = []string{"then", "else"}
@@ -54,7 +49,7 @@ func (f *file) trigger(e entry) *Trigger {
 			f.add(e.at, "%s has no %s", what, key)
 		}
 	}
-	if t.isDate() && t.restart {
+	if t.restart && t.start.kind() != "event" {
 		f.add(e.at, "%s: restart is for starts by event", what)
 	}
 	t.describe()
@@ -110,62 +105,6 @@ func (f *file) reentry(e entry) int64 {
 	}
 	ms, _ := f.duration(e)
 	return ms
-}
-
-// start reads what begins a run: an event or a date.
-func (f *file) start(e entry) start {
-	all, ok := f.entries(e, "start")
-	if !ok {
-		return start{}
-	}
-	kinds := 0
-	allowed := slices.Concat([]string{"event"}, []string{"date"})
-	for _, x := range all {
-		switch {
-		case x.key == "event":
-			allowed = eventStartKeys
-			kinds++
-		case x.key == "date":
-			allowed = dateStartKeys
-			kinds++
-		case slices.Contains(laterStarts, x.key):
-			kinds++
-		}
-	}
-	if kinds != 1 {
-		f.add(e.at, "start needs exactly one of event, date")
-		allowed = slices.Concat(eventStartKeys, dateStartKeys)
-	}
-	s := start{at: 10 * 60}
-	for _, x := range f.mapping(e, "start", allowed, laterStartKeys) {
-		f.startKey(&s, x)
-	}
-	return s
-}
-
-func (f *file) startKey(s *start, x entry) {
-	switch x.key {
-	case "event":
-		s.events = f.texts(x, `an event's name, such as Product Viewed, or "*" for all`)
-	case "if":
-		s.cond = f.condition(x, siteStart)
-	case "channel":
-		s.channels = f.texts(x, "a channel, such as web or pos")
-	case "key":
-		s.key = f.texts(x, "the name of a property, such as order_id")
-	case "date":
-		s.trait, _ = f.text(x, "the name of a trait, such as birthday")
-		if namePattern.MatchString(s.trait) {
-			s.quoted = []byte(`"` + s.trait + `"`)
-		}
-	case "every":
-		every, _ := f.oneOf(x, "year", "once")
-		s.once = every == "once"
-	case "offset":
-		s.offset, _ = f.days(x)
-	case "at":
-		s.at, _ = f.clock(x)
-	}
 }
 
 func (f *file) exits(e entry) []match {

@@ -22,18 +22,47 @@ const maxRuns = 100
 func (s *Set) OnEvent(t *Turn) {
 	t.prepare(s)
 	s.feedback(t)
+	var flips []Flip
+	if len(s.segments) > 0 {
+		flips = t.measure(changedBy(t.Profile, t.Event))
+	}
+	s.setDates(t)
+	s.dispatch(t)
+	s.startTraits(t)
+	if t.traitsSet {
+		t.traitsSet = false
+		flips = append(flips[:len(flips):len(flips)], t.measure(readTraits)...)
+	}
+	if len(flips) > 0 {
+		s.flipped(t, t.Event.MessageID, flips)
+	}
+}
+
+// Before looks at t.Profile before t.Event, if there is one, changes it. It is
+// called before each OnEvent, and before the profile takes the event in.
+func (s *Set) Before(t *Turn) {
+	if t.Env.number() != t.Profile.Rules {
+		t.prepare(s)
+		t.baseline()
+	}
+	if t.Event != nil && len(s.traits) > 0 {
+		s.noteTraits(t)
+	}
+}
+
+// dispatch gives the event to the customer's runs, then to starts.
+func (s *Set) dispatch(t *Turn) {
 	if len(t.Profile.Runs) > 0 {
 		s.checkRuns(t)
 	}
 	s.reachGoals(t)
-	s.setDates(t)
 	list, ok := s.starts[t.Event.Name]
 	if !ok {
 		list = s.all
 	}
 	behaviour := t.Event.Behaviour()
 	for _, trig := range list {
-		if behaviour || slices.Contains(trig.start.events, t.Event.Name) {
+		if behaviour || trig.start.segment != "" || slices.Contains(trig.start.events, t.Event.Name) {
 			s.tryStart(t, trig)
 		}
 	}
@@ -43,20 +72,50 @@ func (s *Set) OnEvent(t *Turn) {
 // waited for it.
 func (s *Set) checkRuns(t *Turn) {
 	for _, run := range s.ranked(t) {
-		trig := s.byName[run.Trigger]
+		trig := t.triggerOf(run)
 		switch {
 		case trig == nil:
 			t.end(run, ReasonRemoved, max(int(run.Step), 0))
-		case t.exits(trig, run):
+		case t.exits(trig, run), trig.start.inactive != "" && t.isActive(trig.start.inactive):
 			t.end(run, ReasonExited, trig.nextSend(int(run.Step)))
 		case !t.holds(trig, trig.while, nil, run):
 			t.end(run, ReasonCondition, trig.nextSend(int(run.Step)))
 		}
 	}
 	for _, run := range s.ranked(t) {
-		trig := s.byName[run.Trigger]
-		if i := int(run.Step); i < len(trig.steps) && trig.steps[i].kind == stepUntil && t.matches(trig, trig.steps[i].until, run) {
+		trig := t.triggerOf(run)
+		if i := int(run.Step); i >= 0 && i < len(trig.steps) && trig.steps[i].kind == stepUntil && t.matches(trig, trig.steps[i].until, run) {
 			t.advance(trig, run, trig.steps[i].yes, t.Now)
+		}
+	}
+}
+
+// triggerOf is the run's trigger as it was when the run began, nil where there is
+// none of its name any more.
+func (t *Turn) triggerOf(run *profiles.Run) *Trigger {
+	now := t.set.byName[run.Trigger]
+	if now == nil || t.Env == nil || run.Rules == t.Env.Number {
+		return now
+	}
+	if past := t.Env.Past[run.Rules]; past != nil && past.byName[run.Trigger] != nil {
+		return past.byName[run.Trigger]
+	}
+	return now
+}
+
+// Removes reports whether a run of the customer is of a trigger that the rules
+// do not have.
+func (s *Set) Removes(p *profiles.Profile) bool {
+	return slices.ContainsFunc(p.Runs, func(r *profiles.Run) bool { return s.byName[r.Trigger] == nil })
+}
+
+// EndRemoved ends the runs of t.Profile whose triggers the rules do not have.
+func (s *Set) EndRemoved(t *Turn) {
+	t.prepare(s)
+	t.due = t.Now
+	for _, run := range slices.Clone(t.Profile.Runs) {
+		if s.byName[run.Trigger] == nil {
+			t.end(run, ReasonRemoved, max(int(run.Step), 0))
 		}
 	}
 }
@@ -93,6 +152,9 @@ func (t *Turn) exits(trig *Trigger, run *profiles.Run) bool {
 // Feedback counts for the run's last message only.
 func (t *Turn) matches(trig *Trigger, m *match, run *profiles.Run) bool {
 	e := t.Event
+	if m.segment != "" {
+		return isSegment(e, m.segment, m.leaves) && t.holds(trig, m.cond, e, run)
+	}
 	if !slices.Contains(m.events, e.Name) || !anyOf(m.channels, e.Channel) {
 		return false
 	}
@@ -111,7 +173,7 @@ func anyOf(list []string, v string) bool { return list == nil || slices.Contains
 // tryStart starts a run, or begins the current wait of one again.
 func (s *Set) tryStart(t *Turn, trig *Trigger) {
 	e := t.Event
-	if !anyOf(trig.start.channels, e.Channel) {
+	if !anyOf(trig.start.channels, e.Channel) || trig.start.segment != "" && !isSegment(e, trig.start.segment, trig.start.leaves) {
 		return
 	}
 	key := t.key(trig.start.key)
@@ -119,7 +181,7 @@ func (s *Set) tryStart(t *Turn, trig *Trigger) {
 	late := e.LoggedAt-e.At > trig.late && trig.marketing()
 	if running {
 		if trig.restart && !late && t.holds(trig, trig.start.cond, e, nil) {
-			t.restart(trig, t.Profile.Runs[i])
+			t.restart(t.triggerOf(t.Profile.Runs[i]), t.Profile.Runs[i])
 		}
 		return
 	}
@@ -156,6 +218,7 @@ func (t *Turn) newRun(trig *Trigger, startedBy string) *profiles.Run {
 	run.ResetVT()
 	run.Items = items
 	run.Trigger, run.Profile, run.StartedAt, run.StartedBy = trig.Name, t.Profile.Id, t.Now, startedBy
+	run.Rules = t.Env.number()
 	return run
 }
 
@@ -166,7 +229,7 @@ func (t *Turn) begin(trig *Trigger, run *profiles.Run, at int64, e *streams.Even
 	i, _ := findRun(p, run.Trigger, run.Key)
 	p.Runs = slices.Insert(p.Runs, i, run)
 	t.spare = nil
-	if !trig.isDate() {
+	if !trig.isDate() { // of a date trigger it means something else
 		state(p, trig.Name).LastStartAt = t.Now
 	}
 	t.Started = append(t.Started, trig.Name)
@@ -179,7 +242,7 @@ func (t *Turn) restart(trig *Trigger, run *profiles.Run) {
 	e := t.Event
 	run.Event, run.EventAt, run.EventLoggedAt = e.Raw, e.At, e.LoggedAt
 	t.scope.setEventOf(run, e)
-	if i := int(run.Step); i < len(trig.steps) && run.HeldDue == 0 {
+	if i := int(run.Step); i >= 0 && i < len(trig.steps) && run.HeldDue == 0 {
 		t.rest(&trig.steps[i], run, i)
 	}
 }
@@ -188,7 +251,7 @@ func (t *Turn) restart(trig *Trigger, run *profiles.Run) {
 // is when the first of them was due.
 func (t *Turn) advance(trig *Trigger, run *profiles.Run, i int, due int64) {
 	for i < len(trig.steps) {
-		if !t.holds(trig, trig.while, nil, run) {
+		if len(run.Matches) > 0 && !t.requalify(trig, run) || !t.holds(trig, trig.while, nil, run) {
 			t.end(run, ReasonCondition, trig.nextSend(i))
 			return
 		}
@@ -199,6 +262,10 @@ func (t *Turn) advance(trig *Trigger, run *profiles.Run, i int, due int64) {
 			t.rest(st, run, i)
 			return
 		case stepUntil:
+			if m := st.until; m.segment != "" && t.inSegment(m.segment) != m.leaves && t.holds(trig, m.cond, nil, run) {
+				next = st.yes
+				break
+			}
 			t.rest(st, run, i)
 			return
 		case stepIf:
@@ -223,6 +290,11 @@ func (t *Turn) advance(trig *Trigger, run *profiles.Run, i int, due int64) {
 		i = next
 	}
 	t.end(run, "", -1)
+}
+
+func (t *Turn) inSegment(name string) bool {
+	_, in := findSegment(t.Profile, name)
+	return in
 }
 
 // rest begins the wait at step i.

@@ -17,7 +17,7 @@ import (
 // the Go value that its func takes.
 var structTypes = []*structType{
 	eventType, lineType, cartLineType, orderType, itemType, runType, lastType, sessionType, profileType,
-	channelType, cartType, interestType, ordersType, affinityType, statsType, ctxType,
+	channelType, cartType, interestType, ordersType, affinityType, statsType, changeType, ctxType,
 }
 
 var ctxType = newStruct("ctx", nil) // what functions such as catalog read: *scope
@@ -217,6 +217,11 @@ var lastType = newStruct("last", map[string]field{
 	"at":      instant(func(r *profiles.Run) int64 { return r.LastAt }),
 })
 
+var changeType = newStruct("change", map[string]field{
+	"old": other(types.DynType, func(c *change) any { return c.old }),
+	"new": other(types.DynType, func(c *change) any { return c.now }),
+})
+
 var sessionType = newStruct("session", map[string]field{
 	"started_at": instant(func(n *profiles.Session) int64 { return n.StartedAt }),
 	"last_at":    instant(func(n *profiles.Session) int64 { return n.LastAt }),
@@ -234,7 +239,7 @@ var profileType = newStruct("profile", map[string]field{
 	"timezone":    text(func(s *scope) string { return s.profile.Timezone }),
 	"known":       boolean(func(s *scope) bool { return s.profile.Known() }),
 	"identifiers": texts(func(s *scope) []string { return s.profile.Identifiers }),
-	"segments":    texts(func(*scope) []string { return nil }),
+	"segments":    texts(func(s *scope) []string { return segmentNames(s.profile) }),
 	"traits":      other(dynMap, func(s *scope) any { return s.profileTraits() }),
 	"consents":    other(types.NewMapType(types.StringType, types.BoolType), func(s *scope) any { return consents(s.profile) }),
 	"events":      integer(func(s *scope) uint64 { return s.profile.Events }),
@@ -298,6 +303,14 @@ var statsType = newStruct("stats", map[string]field{
 	"last_opened_at":  instant(func(m *profiles.MessageStats) int64 { return m.LastOpenedAt }),
 	"last_clicked_at": instant(func(m *profiles.MessageStats) int64 { return m.LastClickedAt }),
 })
+
+func segmentNames(p *profiles.Profile) []string {
+	names := make([]string, len(p.Segments))
+	for i, m := range p.Segments {
+		names[i] = m.Name
+	}
+	return names
+}
 
 func affinities(list []*profiles.Affinity, now int64) map[string]float64 {
 	m := make(map[string]float64, len(list))

@@ -19,7 +19,9 @@ type scope struct {
 	now     int64
 	profile *profiles.Profile
 	env     *Env
-	policy  *policy        // nil: that of a shop without one
+	policy  *policy // nil: that of a shop without one
+	zones   *zones
+	changed *change        // in starts by trait or item
 	event   *streams.Event // `event`: what happened, or the run's last start event
 	run     *profiles.Run  // nil in conditions of starts
 
@@ -31,7 +33,7 @@ type scope struct {
 	runEvent *streams.Event // that of runOf; nil: not decoded yet
 	runOf    *profiles.Run
 
-	objects  [6]object // handed out by ResolveName
+	objects  [7]object // handed out by ResolveName
 	views    [3]eventView
 	viewNext int
 	traits   map[string]any
@@ -44,7 +46,24 @@ type itemView struct {
 	line *streams.Line
 }
 
+// change is what an item or a trait was, and is now.
+type change struct {
+	old, now any
+	item     *streams.Item // that changed; nil in a change of a trait
+}
+
+// defaultZone is the zone of customers whose own is unknown.
+func (s *scope) defaultZone() *time.Location {
+	if s.env != nil && s.zones != nil {
+		if loc := s.zones.get(s.env.Timezone); loc != nil {
+			return loc
+		}
+	}
+	return time.UTC
+}
+
 var (
+	zeroChange  change
 	zeroEvent   streams.Event
 	zeroSession profiles.Session
 	zeroOrder   profiles.Order
@@ -72,6 +91,8 @@ func (s *scope) ResolveName(name string) (any, bool) {
 		return s.object(4, sessionType, orZero(s.profile.Session, &zeroSession)), true
 	case "order":
 		return s.object(5, orderType, s.order()), true
+	case "change":
+		return s.object(6, changeType, orZero(s.changed, &zeroChange)), true
 	case ctxName:
 		return object{ctxType, s}, true
 	}
@@ -110,6 +131,12 @@ func (s *scope) ev() *streams.Event {
 
 // item is the item of the event's product.
 func (s *scope) item() *itemView {
+	if s.changed != nil && s.changed.item != nil {
+		return &itemView{item: s.changed.item, line: &zeroLine}
+	}
+	if s.run != nil && len(s.run.Matches) > 0 && len(s.run.Items) > 0 {
+		return s.catalog(s.run.Items[0])
+	}
 	if e := s.ev(); s.itemOf != e {
 		s.line = itemView{item: s.env.item(e.Product.ID), line: &e.Product}
 		s.itemOf = e

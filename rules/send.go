@@ -207,6 +207,7 @@ func (t *Turn) items(s *send, e *streams.Event) []streams.MessageItem {
 		for _, id := range t.scope.runItems() {
 			out = append(out, t.item(&profiles.Line{Id: id}, false))
 		}
+		t.oldPrices(out)
 	case "order":
 		if o := findOrder(t.Profile, e.OrderID); o != nil {
 			out = t.lines(o.Products)
@@ -223,6 +224,17 @@ func (t *Turn) items(s *send, e *streams.Event) []streams.MessageItem {
 		out = []streams.MessageItem{}
 	}
 	return out
+}
+
+// oldPrices shows what items cost before they became cheaper.
+func (t *Turn) oldPrices(items []streams.MessageItem) {
+	for _, m := range t.scope.run.Matches {
+		for i := range items {
+			if items[i].ID == m.Id && m.Kind == kindPriceDrop {
+				items[i].OldPrice = m.Old
+			}
+		}
+	}
 }
 
 // eventLines are the products that an event names, each once.

@@ -20,15 +20,24 @@ var builtin embed.FS
 type Set struct {
 	triggers   []*Trigger // by priority (highest first), then name
 	placements []Placement
+	source     map[string][]byte
+	segments   []*Segment // in order of name
 	policy     *policy
 	coupons    map[string]*coupon
 
-	byName  map[string]*Trigger   // those with state on or shadow
-	starts  map[string][]*Trigger // by event name, in order of rank
-	all     []*Trigger            // that start on any event
-	dates   []*Trigger            // that start on a date
-	counted []string
-	zones   *zones
+	byName     map[string]*Trigger   // those with state on or shadow
+	starts     map[string][]*Trigger // by event name, in order of rank
+	all        []*Trigger            // that start on any event
+	dates      []*Trigger            // that start on a date
+	traits     []*Trigger            // that start on a change of a trait
+	items      []*Trigger            // that start on a change of an item
+	inactives  []*Trigger
+	runsOut    []*Trigger
+	bySegment  map[string]*Segment
+	timed      []*Segment // that read the time
+	timedReads facts
+	counted    []string
+	zones      *zones
 }
 
 // Load reads dir/*.yaml. A missing directory, or one without .yaml files, gives
@@ -75,7 +84,9 @@ func Parse(files map[string][]byte) (*Set, error) {
 			d.placements = append(d.placements, p)
 		}
 	}
-	return newSet(d), nil
+	s := newSet(d)
+	s.source = files
+	return s, nil
 }
 
 // builtInPlacements are always there, under these names, unless a file says
@@ -111,6 +122,7 @@ func builtinFiles() map[string][]byte {
 type definitions struct {
 	triggers    []*Trigger
 	placements  []Placement
+	segments    []*Segment
 	policy      *policy
 	capped      []named // triggers that caps name
 	inSegments  []named // segments that triggers name
@@ -127,12 +139,13 @@ func parseAll(files map[string][]byte, problems *Problems) *definitions {
 			continue
 		}
 		f.defs = d
-		for _, x := range f.mapping(entry{"the file", root, root}, "the file", sections, laterSections) {
+		for _, x := range f.mapping(entry{"the file", root, root}, "the file", sections, nil) {
 			d.section(f, x)
 		}
 	}
 	d.checkPlacements(problems)
 	d.checkPolicy(problems)
+	d.checkSegments(problems)
 	return d
 }
 
@@ -163,6 +176,8 @@ func (d *definitions) section(f *file, x entry) {
 		switch x.key {
 		case "triggers":
 			d.triggers = append(d.triggers, f.trigger(e))
+		case "segments":
+			d.segments = append(d.segments, f.segment(e))
 		case "coupons":
 			d.coupons = append(d.coupons, f.coupon(e))
 		default:
@@ -204,6 +219,7 @@ func newSet(d *definitions) *Set {
 	if s.policy == nil {
 		s.policy = &policy{expire: defaultExpire}
 	}
+	s.addSegments(d.segments)
 	for _, c := range d.coupons {
 		s.coupons[c.name] = c
 	}
@@ -228,6 +244,41 @@ func newSet(d *definitions) *Set {
 	return s
 }
 
+// addSegments indexes the segments.
+func (s *Set) addSegments(list []*Segment) {
+	s.segments, s.bySegment = list, map[string]*Segment{}
+	slices.SortFunc(s.segments, func(a, b *Segment) int { return cmp.Compare(a.Name, b.Name) })
+	for _, x := range s.segments {
+		s.bySegment[x.Name] = x
+		s.counted = append(s.counted, x.cond.counts...)
+		if x.flips != nil {
+			s.timed = append(s.timed, x)
+			s.timedReads |= x.reads
+		}
+	}
+}
+
+// checkSegments checks the segments that triggers name.
+func (d *definitions) checkSegments(problems *Problems) {
+	known := make([]string, 0, len(d.segments))
+	for _, s := range d.segments {
+		known = append(known, s.Name)
+	}
+	for _, n := range d.inSegments {
+		if slices.Contains(known, n.name) {
+			continue
+		}
+		hint := ": segments has none"
+		if near := nearest(n.name, slices.Clone(known)); near != "" {
+			hint = fmt.Sprintf(": did you mean %s?", near)
+		} else if len(known) > 0 {
+			slices.Sort(known)
+			hint = ": there are " + strings.Join(known[:min(len(known), 20)], ", ")
+		}
+		*problems = append(*problems, Problem{n.file, n.line, n.column, fmt.Sprintf("there is no segment %q%s", n.name, hint)})
+	}
+}
+
 func (s *Set) index(t *Trigger) {
 	s.byName[t.Name] = t
 	for _, c := range t.conditions() {
@@ -236,6 +287,24 @@ func (s *Set) index(t *Trigger) {
 	switch {
 	case t.isDate():
 		s.dates = append(s.dates, t)
+	case t.start.changes != "":
+		s.traits = append(s.traits, t)
+	case t.start.inactive != "":
+		s.inactives = append(s.inactives, t)
+		if t.start.inactive != "*" {
+			s.counted = append(s.counted, t.start.inactive)
+		}
+	case t.start.item != nil:
+		s.items = append(s.items, t)
+		if t.start.item.has(kindRunsOut) {
+			s.runsOut = append(s.runsOut, t)
+		}
+	case t.start.segment != "":
+		name := segmentEntered
+		if t.start.leaves {
+			name = segmentExited
+		}
+		s.starts[name] = append(s.starts[name], t)
 	case slices.Contains(t.start.events, "*"):
 		s.all = append(s.all, t)
 	default:
@@ -244,6 +313,13 @@ func (s *Set) index(t *Trigger) {
 		}
 	}
 }
+
+// Source is the text that the set was made from, by file; empty where it is
+// built in.
+func (s *Set) Source() map[string][]byte { return s.source }
+
+// SourceNames are the files of Source, sorted.
+func (s *Set) SourceNames() []string { return slices.Sorted(maps.Keys(s.source)) }
 
 // Triggers are all triggers, those with state off too, in the order of
 // priority (highest first), then name.

@@ -53,6 +53,13 @@ type start struct {
 	once   bool
 	offset int // calendar days
 	at     int // minutes after midnight
+
+	segment  string // of a segment start
+	leaves   bool   // it starts when the segment is exited
+	changes  string // the trait of a trait start
+	inactive string // the event of an inactive start; "*": any
+	after    int64  // ms without it
+	item     *itemStart
 }
 
 // match is an event of a run that something waits for: an exit, an until.
@@ -186,7 +193,8 @@ func (t *Trigger) marketing() bool {
 // nextSend is the index of the send that a run would have reached from the i-th
 // step on, -1 for none. Where the way parts, it is the first send of either.
 func (t *Trigger) nextSend(i int) int {
-	for i >= 0 && i < len(t.steps) {
+	i = max(i, 0) // a run that still collects is before its first step
+	for i < len(t.steps) {
 		s := &t.steps[i]
 		switch s.kind {
 		case stepSend:
@@ -205,7 +213,7 @@ func (t *Trigger) nextSend(i int) int {
 
 // describe fills what people read.
 func (t *Trigger) describe() {
-	t.Start, t.Events, t.Trait = t.start.kind(), t.start.events, t.start.trait
+	t.Start, t.Events, t.Trait = t.start.kind(), t.start.events, t.start.trait+t.start.changes
 	for i := range t.steps {
 		t.Steps = append(t.Steps, t.steps[i].String())
 	}
@@ -213,8 +221,17 @@ func (t *Trigger) describe() {
 
 // kind is the key that a start is written with.
 func (s *start) kind() string {
-	if s.trait != "" {
+	switch {
+	case s.trait != "":
 		return "date"
+	case s.segment != "":
+		return "segment"
+	case s.changes != "":
+		return "trait"
+	case s.inactive != "":
+		return "inactive"
+	case s.item != nil:
+		return "item"
 	}
 	return "event"
 }

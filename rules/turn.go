@@ -19,6 +19,12 @@ type Env struct {
 	Secret string
 	// Timezone is the IANA zone of customers whose own is unknown; "" is UTC.
 	Timezone string
+	// Number is that of the rules in force, 0 where they came with no record;
+	// Births has when each segment came, or changed.
+	Number int64
+	Births map[string]Birth
+	// Past are earlier rules by number: a run goes on by those that it began with.
+	Past map[int64]*Set
 	// CartTTL is how long a line stays in a cart; 0 is 30 days.
 	CartTTL time.Duration
 	// Decode fills e with the run's last start event (run.Event, as logged). A
@@ -31,6 +37,20 @@ func (e *Env) secret() string {
 		return ""
 	}
 	return e.Secret
+}
+
+func (e *Env) number() int64 {
+	if e == nil {
+		return 0
+	}
+	return e.Number
+}
+
+// Birth is when a segment came into the rules, or its condition changed.
+type Birth struct {
+	Number int64  `json:"n"`  // of the rules
+	At     int64  `json:"at"` // the partition's time, Unix ms
+	If     string `json:"if"`
 }
 
 // Turn is one evaluation for one customer: what goes in, and what was decided.
@@ -52,9 +72,12 @@ type Turn struct {
 	// Goals are those of them that led to what the trigger is for.
 	Reached []Reach
 	Goals   []Reach
+	Flips   []Flip // segments entered and exited
+	Changed bool   // OnItem has changed the profile
 
 	set       *Set
-	due       int64 // of the timer that is evaluated
+	due       int64             // of the timer that is evaluated
+	old       map[string][]byte // traits before the event, those that starts ask for
 	scope     scope
 	runs      []*profiles.Run // of the customer, while they are gone through
 	spare     *profiles.Run   // a run that did not begin
@@ -83,6 +106,10 @@ func (t *Turn) Reset() {
 	t.Messages, t.Skips = t.Messages[:0], t.Skips[:0]
 	t.Started, t.Ended = t.Started[:0], t.Ended[:0]
 	t.Failures, t.Reached, t.Goals = t.Failures[:0], t.Reached[:0], t.Goals[:0]
+	clear(t.Flips)
+	t.Changed = false
+	t.Flips = t.Flips[:0]
+	clear(t.old)
 	t.Profile, t.Event = nil, nil
 	clear(t.runs)
 }
@@ -94,7 +121,7 @@ func (t *Turn) prepare(s *Set) {
 		t.Now = t.Event.LoggedAt
 	}
 	t.set, t.traitsSet = s, false
-	t.scope = scope{now: t.Now, profile: t.Profile, env: t.Env, policy: s.policy, decoded: t.scope.decoded}
+	t.scope = scope{now: t.Now, profile: t.Profile, env: t.Env, policy: s.policy, zones: s.zones, decoded: t.scope.decoded}
 }
 
 // Send is a message that was decided and what it wants recommended.

@@ -34,6 +34,8 @@ const (
 	KindForward = "forward" // an event on its way to another identifier's partition
 	KindLink    = "link"    // a Link: the identifier points to a stronger one
 	KindCatalog = "catalog" // a CatalogChanges: what changed in the catalogue
+	KindRules   = "rules"   // the rules that run from here on
+	KindSegment = "segment" // an event of Rapport's own, applied already: a customer entered or exited a segment
 	KindReport  = "report"  // an event of Rapport's own: what became of a message
 )
 

@@ -43,7 +43,11 @@ func reloadRules(ctx context.Context, e *engine.Engine, dir string, log *slog.Lo
 			log.Error("the rules are not valid; what ran before goes on", "problems", err)
 			continue
 		}
-		e.SetRules(set)
+		if err := e.SetRules(ctx, set); err != nil {
+			log.Error("the rules cannot be put in force; what ran before goes on, and this is tried again", "error", err)
+			seen = ""
+			continue
+		}
 		log.Info("the rules have changed", "triggers", len(set.Triggers()))
 	}
 }

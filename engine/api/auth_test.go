@@ -36,7 +36,7 @@ func sampleBody(r *route) string {
 }
 
 func samplePath(r *route) string {
-	return strings.NewReplacer("{writeKey}", "w1", "{id}", "user:42").Replace(r.path)
+	return strings.NewReplacer("{writeKey}", "w1", "{id}", "user:42", "{name}", "abandoned_cart").Replace(r.path)
 }
 
 func TestKeysOpenWhatTheirScopeMay(t *testing.T) {

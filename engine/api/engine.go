@@ -40,6 +40,11 @@ type Engine interface {
 	Now() int64
 	// Rules is what runs now.
 	Rules() *rules.Set
+	// TriggerStats is what a trigger did and earned; ErrNotFound where nothing
+	// is known of it.
+	TriggerStats(name string) (*engine.TriggerStats, error)
+	// SegmentSizes is how many customers are in each segment.
+	SegmentSizes() map[string]int64
 	// Ready reports whether all partitions of this process are assigned and
 	// restored, with a document that says what is missing.
 	Ready() (ok bool, detail any)

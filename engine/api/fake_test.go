@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/rapport-engine/rapport/engine"
 	"github.com/rapport-engine/rapport/engine/profiles"
 	"github.com/rapport-engine/rapport/recommender"
 	"github.com/rapport-engine/rapport/rules"
@@ -83,6 +84,16 @@ func (f *fakeEngine) Partitions() int32 { return 4 }
 func (f *fakeEngine) Live() bool        { return f.live }
 func (f *fakeEngine) Now() int64        { return 1_700_000_000_000 }
 func (f *fakeEngine) Rules() *rules.Set { return rules.BuiltIn() }
+func (f *fakeEngine) TriggerStats(name string) (*engine.TriggerStats, error) {
+	if name != "abandoned_cart" {
+		return nil, ErrNotFound
+	}
+	relative, ci := 0.5, [2]float64{0.1, 0.9}
+	return &engine.TriggerStats{Trigger: name, Partitions: 4, Sent: 2, NotSent: map[string]int64{"capped": 1},
+		Steps: []engine.StepStats{{Step: 1, Sent: 2, NotSent: map[string]int64{"capped": 1}}}, Variants: map[string]engine.Rate{"a": {}},
+		Lift: &engine.Lift{Relative: &relative, RelativeCI: &ci, Note: "n"}}, nil
+}
+func (f *fakeEngine) SegmentSizes() map[string]int64 { return map[string]int64{"vip": 3} }
 func (f *fakeEngine) Ready() (bool, any) {
 	return !f.notReady, map[string]any{"partitions": 4}
 }

@@ -24,6 +24,7 @@ func (s *Server) table() []route {
 
 		{method: "GET", path: "/v1/profiles/{id}", scope: scopeRead, noStore: true, handle: s.profile},
 		{method: "GET", path: "/v1/profiles/{id}/events", scope: scopeRead, noStore: true, handle: s.timeline},
+		{method: "GET", path: "/v1/profiles/{id}/decisions", scope: scopeRead, noStore: true, handle: s.decisions},
 		{method: "POST", path: "/v1/consents", scope: scopeRead, noStore: true, maxBody: maxQuery, handle: s.consents},
 		{method: "GET", path: "/v1/messages", scope: scopeRead, noStore: true, handle: s.messages},
 		{method: "GET", path: "/v1/deadletters", scope: scopeAdmin, noStore: true, handle: s.deadLetters},
@@ -36,6 +37,8 @@ func (s *Server) table() []route {
 
 		{method: "GET", path: "/v1/triggers", scope: scopeAdmin, handle: s.triggers},
 		{method: "POST", path: "/v1/triggers/validate", scope: scopeAdmin, maxBody: maxRules, handle: s.validateTriggers},
+		{method: "GET", path: "/v1/triggers/{name}/stats", scope: scopeAdmin, handle: s.triggerStats},
+		{method: "GET", path: "/v1/segments", scope: scopeAdmin, handle: s.segments},
 		{method: "GET", path: "/healthz", handle: s.healthz},
 		{method: "GET", path: "/readyz", handle: s.readyz},
 		{method: "GET", path: "/openapi.json", handle: s.openapiJSON},

@@ -122,7 +122,7 @@ func viewOf(p *profiles.Profile, now int64, cartTTL time.Duration, items itemNam
 		Cart: cartOf(p, p.LiveCart(now, cartTTL), items), Orders: ordersOf(p.Orders, items),
 		Viewed: interestsOf(p.Viewed, items), Wishlist: interestsOf(p.Wishlist, items), Waiting: interestsOf(p.Waiting, items),
 		Affinities: affinitiesView{sharesOf(p.Categories, now), sharesOf(p.Brands, now)},
-		Segments:   []string{}, Runs: runsOf(p), Messages: sentOf(p.Messages),
+		Segments:   segmentsOf(p), Runs: runsOf(p), Messages: sentOf(p.Messages),
 		Events: p.Events, FirstAt: stamp(p.FirstAt), LastAt: stamp(p.LastAt),
 	}
 	if len(v.Traits) == 0 {
@@ -229,6 +229,14 @@ func runsOf(p *profiles.Profile) []runView {
 		v = append(v, runView{Trigger: r.Trigger, Key: r.Key, Step: r.Step, DueAt: stamp(due)})
 	}
 	return v
+}
+
+func segmentsOf(p *profiles.Profile) []string {
+	names := make([]string, len(p.Segments))
+	for i, m := range p.Segments {
+		names[i] = m.Name
+	}
+	return names
 }
 
 func sentOf(list []*profiles.SentMessage) []sentView {

@@ -1709,6 +1709,7 @@ type Run struct {
 	Rules         int64                  `protobuf:"varint,82,opt,name=rules,proto3" json:"rules,omitempty"`                                 // number of the rules that the run began with
 	HeldFor       string                 `protobuf:"bytes,83,opt,name=held_for,json=heldFor,proto3" json:"held_for,omitempty"`               // why the send is held: quiet or capped
 	ReachedAt     int64                  `protobuf:"varint,84,opt,name=reached_at,json=reachedAt,proto3" json:"reached_at,omitempty"`        // when its first message was due, sent or held out; 0: none yet
+	Matches       []*ItemMatch           `protobuf:"bytes,85,rep,name=matches,proto3" json:"matches,omitempty"`                              // of item starts: what items was made of, strongest interest first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1902,6 +1903,13 @@ func (x *Run) GetReachedAt() int64 {
 		return x.ReachedAt
 	}
 	return 0
+}
+
+func (x *Run) GetMatches() []*ItemMatch {
+	if x != nil {
+		return x.Matches
+	}
+	return nil
 }
 
 type SentMessage struct {
@@ -2180,6 +2188,83 @@ func (x *TriggerState) GetExistingAt() int64 {
 	return 0
 }
 
+// ItemMatch is one item that a run is about, and why.
+type ItemMatch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`          // price_drop, back_in_stock, low_stock, runs_out
+	Old           float64                `protobuf:"fixed64,3,opt,name=old,proto3" json:"old,omitempty"`          // the price or stock before
+	Interest      uint32                 `protobuf:"varint,4,opt,name=interest,proto3" json:"interest,omitempty"` // how strong it is; the greater the stronger
+	At            int64                  `protobuf:"varint,5,opt,name=at,proto3" json:"at,omitempty"`             // when the customer last showed it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ItemMatch) Reset() {
+	*x = ItemMatch{}
+	mi := &file_engine_profiles_profile_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ItemMatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ItemMatch) ProtoMessage() {}
+
+func (x *ItemMatch) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_profiles_profile_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ItemMatch.ProtoReflect.Descriptor instead.
+func (*ItemMatch) Descriptor() ([]byte, []int) {
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ItemMatch) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ItemMatch) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ItemMatch) GetOld() float64 {
+	if x != nil {
+		return x.Old
+	}
+	return 0
+}
+
+func (x *ItemMatch) GetInterest() uint32 {
+	if x != nil {
+		return x.Interest
+	}
+	return 0
+}
+
+func (x *ItemMatch) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 // ItemMark is a moment of one item.
 type ItemMark struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2191,7 +2276,7 @@ type ItemMark struct {
 
 func (x *ItemMark) Reset() {
 	*x = ItemMark{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[21]
+	mi := &file_engine_profiles_profile_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2203,7 +2288,7 @@ func (x *ItemMark) String() string {
 func (*ItemMark) ProtoMessage() {}
 
 func (x *ItemMark) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[21]
+	mi := &file_engine_profiles_profile_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2216,7 +2301,7 @@ func (x *ItemMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemMark.ProtoReflect.Descriptor instead.
 func (*ItemMark) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{21}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ItemMark) GetItem() uint64 {
@@ -2244,7 +2329,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[22]
+	mi := &file_engine_profiles_profile_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2256,7 +2341,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[22]
+	mi := &file_engine_profiles_profile_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2269,7 +2354,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{22}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Membership) GetName() string {
@@ -2296,7 +2381,7 @@ type DecisionLog struct {
 
 func (x *DecisionLog) Reset() {
 	*x = DecisionLog{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[23]
+	mi := &file_engine_profiles_profile_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2308,7 +2393,7 @@ func (x *DecisionLog) String() string {
 func (*DecisionLog) ProtoMessage() {}
 
 func (x *DecisionLog) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[23]
+	mi := &file_engine_profiles_profile_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2321,7 +2406,7 @@ func (x *DecisionLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionLog.ProtoReflect.Descriptor instead.
 func (*DecisionLog) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{23}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DecisionLog) GetDecisions() []*Decision {
@@ -2349,7 +2434,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[24]
+	mi := &file_engine_profiles_profile_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2361,7 +2446,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[24]
+	mi := &file_engine_profiles_profile_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2374,7 +2459,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{24}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Decision) GetAt() int64 {
@@ -2453,7 +2538,7 @@ type Touch struct {
 
 func (x *Touch) Reset() {
 	*x = Touch{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[25]
+	mi := &file_engine_profiles_profile_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2465,7 +2550,7 @@ func (x *Touch) String() string {
 func (*Touch) ProtoMessage() {}
 
 func (x *Touch) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[25]
+	mi := &file_engine_profiles_profile_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2478,7 +2563,7 @@ func (x *Touch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Touch.ProtoReflect.Descriptor instead.
 func (*Touch) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{25}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Touch) GetMessage() uint64 {
@@ -2524,7 +2609,7 @@ type Goal struct {
 
 func (x *Goal) Reset() {
 	*x = Goal{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[26]
+	mi := &file_engine_profiles_profile_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2536,7 +2621,7 @@ func (x *Goal) String() string {
 func (*Goal) ProtoMessage() {}
 
 func (x *Goal) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[26]
+	mi := &file_engine_profiles_profile_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2549,7 +2634,7 @@ func (x *Goal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goal.ProtoReflect.Descriptor instead.
 func (*Goal) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{26}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Goal) GetTrigger() string {
@@ -2608,7 +2693,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[27]
+	mi := &file_engine_profiles_profile_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2620,7 +2705,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[27]
+	mi := &file_engine_profiles_profile_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2633,7 +2718,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{27}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Pending) GetId() string {
@@ -2682,7 +2767,7 @@ type EventCount struct {
 
 func (x *EventCount) Reset() {
 	*x = EventCount{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[28]
+	mi := &file_engine_profiles_profile_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2694,7 +2779,7 @@ func (x *EventCount) String() string {
 func (*EventCount) ProtoMessage() {}
 
 func (x *EventCount) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[28]
+	mi := &file_engine_profiles_profile_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2707,7 +2792,7 @@ func (x *EventCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventCount.ProtoReflect.Descriptor instead.
 func (*EventCount) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{28}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *EventCount) GetName() string {
@@ -2897,7 +2982,7 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\n" +
 	"DedupeHour\x12\x12\n" +
 	"\x04hour\x18\x01 \x01(\x03R\x04hour\x12\x10\n" +
-	"\x03ids\x18\x02 \x03(\x06R\x03ids\"\xee\x04\n" +
+	"\x03ids\x18\x02 \x03(\x06R\x03ids\"\xa8\x05\n" +
 	"\x03Run\x12\x18\n" +
 	"\atrigger\x18\x01 \x01(\tR\atrigger\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x18\n" +
@@ -2926,7 +3011,8 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\x05rules\x18R \x01(\x03R\x05rules\x12\x19\n" +
 	"\bheld_for\x18S \x01(\tR\aheldFor\x12\x1d\n" +
 	"\n" +
-	"reached_at\x18T \x01(\x03R\treachedAt\"y\n" +
+	"reached_at\x18T \x01(\x03R\treachedAt\x128\n" +
+	"\amatches\x18U \x03(\v2\x1e.rapport.profiles.v1.ItemMatchR\amatches\"y\n" +
 	"\vSentMessage\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\atrigger\x18\x02 \x01(\tR\atrigger\x12\x18\n" +
@@ -2954,7 +3040,13 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"inactiveAt\x123\n" +
 	"\x05items\x18Q \x03(\v2\x1d.rapport.profiles.v1.ItemMarkR\x05items\x12\x1f\n" +
 	"\vexisting_at\x18R \x01(\x03R\n" +
-	"existingAt\".\n" +
+	"existingAt\"m\n" +
+	"\tItemMatch\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03old\x18\x03 \x01(\x01R\x03old\x12\x1a\n" +
+	"\binterest\x18\x04 \x01(\rR\binterest\x12\x0e\n" +
+	"\x02at\x18\x05 \x01(\x03R\x02at\".\n" +
 	"\bItemMark\x12\x12\n" +
 	"\x04item\x18\x01 \x01(\x06R\x04item\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\"6\n" +
@@ -3010,7 +3102,7 @@ func file_engine_profiles_profile_proto_rawDescGZIP() []byte {
 	return file_engine_profiles_profile_proto_rawDescData
 }
 
-var file_engine_profiles_profile_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_engine_profiles_profile_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_engine_profiles_profile_proto_goTypes = []any{
 	(*Profile)(nil),      // 0: rapport.profiles.v1.Profile
 	(*Consent)(nil),      // 1: rapport.profiles.v1.Consent
@@ -3033,14 +3125,15 @@ var file_engine_profiles_profile_proto_goTypes = []any{
 	(*SentMessage)(nil),  // 18: rapport.profiles.v1.SentMessage
 	(*MessageStats)(nil), // 19: rapport.profiles.v1.MessageStats
 	(*TriggerState)(nil), // 20: rapport.profiles.v1.TriggerState
-	(*ItemMark)(nil),     // 21: rapport.profiles.v1.ItemMark
-	(*Membership)(nil),   // 22: rapport.profiles.v1.Membership
-	(*DecisionLog)(nil),  // 23: rapport.profiles.v1.DecisionLog
-	(*Decision)(nil),     // 24: rapport.profiles.v1.Decision
-	(*Touch)(nil),        // 25: rapport.profiles.v1.Touch
-	(*Goal)(nil),         // 26: rapport.profiles.v1.Goal
-	(*Pending)(nil),      // 27: rapport.profiles.v1.Pending
-	(*EventCount)(nil),   // 28: rapport.profiles.v1.EventCount
+	(*ItemMatch)(nil),    // 21: rapport.profiles.v1.ItemMatch
+	(*ItemMark)(nil),     // 22: rapport.profiles.v1.ItemMark
+	(*Membership)(nil),   // 23: rapport.profiles.v1.Membership
+	(*DecisionLog)(nil),  // 24: rapport.profiles.v1.DecisionLog
+	(*Decision)(nil),     // 25: rapport.profiles.v1.Decision
+	(*Touch)(nil),        // 26: rapport.profiles.v1.Touch
+	(*Goal)(nil),         // 27: rapport.profiles.v1.Goal
+	(*Pending)(nil),      // 28: rapport.profiles.v1.Pending
+	(*EventCount)(nil),   // 29: rapport.profiles.v1.EventCount
 }
 var file_engine_profiles_profile_proto_depIdxs = []int32{
 	1,  // 0: rapport.profiles.v1.Profile.consents:type_name -> rapport.profiles.v1.Consent
@@ -3059,11 +3152,11 @@ var file_engine_profiles_profile_proto_depIdxs = []int32{
 	18, // 13: rapport.profiles.v1.Profile.messages:type_name -> rapport.profiles.v1.SentMessage
 	19, // 14: rapport.profiles.v1.Profile.message_stats:type_name -> rapport.profiles.v1.MessageStats
 	20, // 15: rapport.profiles.v1.Profile.triggers:type_name -> rapport.profiles.v1.TriggerState
-	28, // 16: rapport.profiles.v1.Profile.counts:type_name -> rapport.profiles.v1.EventCount
-	22, // 17: rapport.profiles.v1.Profile.segments:type_name -> rapport.profiles.v1.Membership
-	25, // 18: rapport.profiles.v1.Profile.touches:type_name -> rapport.profiles.v1.Touch
-	26, // 19: rapport.profiles.v1.Profile.goals:type_name -> rapport.profiles.v1.Goal
-	27, // 20: rapport.profiles.v1.Profile.inbox:type_name -> rapport.profiles.v1.Pending
+	29, // 16: rapport.profiles.v1.Profile.counts:type_name -> rapport.profiles.v1.EventCount
+	23, // 17: rapport.profiles.v1.Profile.segments:type_name -> rapport.profiles.v1.Membership
+	26, // 18: rapport.profiles.v1.Profile.touches:type_name -> rapport.profiles.v1.Touch
+	27, // 19: rapport.profiles.v1.Profile.goals:type_name -> rapport.profiles.v1.Goal
+	28, // 20: rapport.profiles.v1.Profile.inbox:type_name -> rapport.profiles.v1.Pending
 	5,  // 21: rapport.profiles.v1.Line.ops:type_name -> rapport.profiles.v1.CartOp
 	4,  // 22: rapport.profiles.v1.Cart.lines:type_name -> rapport.profiles.v1.Line
 	7,  // 23: rapport.profiles.v1.Cart.removals:type_name -> rapport.profiles.v1.Removal
@@ -3072,13 +3165,14 @@ var file_engine_profiles_profile_proto_depIdxs = []int32{
 	11, // 26: rapport.profiles.v1.Orders.notes:type_name -> rapport.profiles.v1.OrderNote
 	4,  // 27: rapport.profiles.v1.Order.products:type_name -> rapport.profiles.v1.Line
 	15, // 28: rapport.profiles.v1.Timeline.entries:type_name -> rapport.profiles.v1.Entry
-	21, // 29: rapport.profiles.v1.TriggerState.items:type_name -> rapport.profiles.v1.ItemMark
-	24, // 30: rapport.profiles.v1.DecisionLog.decisions:type_name -> rapport.profiles.v1.Decision
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	21, // 29: rapport.profiles.v1.Run.matches:type_name -> rapport.profiles.v1.ItemMatch
+	22, // 30: rapport.profiles.v1.TriggerState.items:type_name -> rapport.profiles.v1.ItemMark
+	25, // 31: rapport.profiles.v1.DecisionLog.decisions:type_name -> rapport.profiles.v1.Decision
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_engine_profiles_profile_proto_init() }
@@ -3092,7 +3186,7 @@ func file_engine_profiles_profile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engine_profiles_profile_proto_rawDesc), len(file_engine_profiles_profile_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
