@@ -70,8 +70,9 @@ func dateOf(t *Trigger, p *profiles.Profile) (calendarDate, bool) {
 }
 
 // localTime is that minute of that day in a zone. A time that a clock change
-// skips is the one that the clock shows instead (02:30 becomes 03:30); of one
-// that comes twice, the first.
+// skips is the one that the clock shows instead (02:30 becomes 03:30, and a
+// day that crossing the date line leaves out the next); of one that comes
+// twice, the first.
 func localTime(d time.Time, minutes int, loc *time.Location) int64 {
 	t := time.Date(d.Year(), d.Month(), d.Day(), minutes/60, minutes%60, 0, 0, loc)
 	earlier := t.Add(-3 * time.Hour)
@@ -79,7 +80,7 @@ func localTime(d time.Time, minutes int, loc *time.Location) int64 {
 	// Read with the offset that held before a change, a skipped time comes out
 	// after it, and a time that comes twice is its first.
 	first := time.Date(d.Year(), d.Month(), d.Day(), minutes/60, minutes%60, 0, 0, time.FixedZone("", before))
-	if _, now := first.In(loc).Zone(); now == before || t.Hour()*60+t.Minute() != minutes {
+	if _, now := first.In(loc).Zone(); now == before || t.Hour()*60+t.Minute() != minutes || t.Day() != d.Day() {
 		return first.UnixMilli()
 	}
 	return t.UnixMilli()
