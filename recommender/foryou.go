@@ -96,13 +96,13 @@ func (s *scratch) preferences() {
 	if len(s.categories) == 0 && len(s.brands) == 0 {
 		return
 	}
-	best := s.scores.rank(s.m.ids, preferred)
-	s.scores.list, s.scores.ranked = append(s.scores.list[:0], best...), false
-	for k := range s.scores.list {
-		c := &s.scores.list[k]
+	s.best = append(s.best[:0], s.scores.rank(s.m.ids, preferred)...)
+	s.scores.reset(preferred)
+	for _, c := range s.best {
 		if now := s.m.ids.at(c.item).now.Load(); now != nil {
 			c.score *= 1 + shareOf(s.categories, now.category) + shareOf(s.brands, now.brand)
 		}
+		s.scores.add(c.item, c.score)
 	}
 }
 

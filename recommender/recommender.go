@@ -29,9 +29,10 @@ const (
 
 // Names that Answer.Strategy and Ranked.Reason can have besides strategies:
 // StrategyCatalog when the newest items of the catalogue filled the list,
-// StrategyNone when there was nothing to answer.
+// StrategyPinned for pinned items, StrategyNone when there was nothing to answer.
 const (
 	StrategyCatalog = "catalog"
+	StrategyPinned  = "pinned"
 	StrategyNone    = "none"
 )
 
@@ -104,6 +105,20 @@ type Placement struct {
 	// Filter, where not nil, must be true of an item. For one that the catalogue
 	// does not know it gets an item with only the ID, which it must not keep.
 	Filter func(*streams.Item) bool
+	// Mix, where not empty, adds up the strategies that it names before the others
+	// fill: each one's scores, as parts of its best, times its weight.
+	Mix map[string]float64
+	// Promote and PromoteShare give a share of the places to items that match.
+	Promote      func(*streams.Item) bool
+	PromoteShare float64
+	// Pin names items that come first, where they may be shown.
+	Pin []string
+	// Rotate, where not 0, lets items that were shown so often without a click come
+	// after those that were not (Customer.Shown).
+	Rotate int
+	// MMR, from 0 to 1, is what having something in common with items of the list
+	// weighs against the score.
+	MMR float64
 	// Diversity says how many items of one "category" (the whole path) and of one
 	// "brand" the strategies may give; what fills up the list may give more.
 	Diversity map[string]int
@@ -133,6 +148,12 @@ type Affinity struct {
 	Log2 float64
 }
 
+// Shown is how often an item was shown to a customer without a click.
+type Shown struct {
+	ID    string
+	Times int
+}
+
 // Customer is what a request knows about who is asking. The zero value is a
 // stranger.
 type Customer struct {
@@ -146,7 +167,8 @@ type Customer struct {
 	Bought    []Seen   // lines of orders that stand, oldest first
 	// Categories and Brands that the customer prefers; a category is its path with /.
 	Categories, Brands []Affinity
-	Known              bool // more than anonymous
+	Shown              []Shown // for Placement.Rotate
+	Known              bool    // more than anonymous
 }
 
 // Request asks for one list.
@@ -171,7 +193,8 @@ type Request struct {
 
 // Ranked is one recommended item. Reason is the strategy that it came from. Item
 // is nil where the catalogue does not know it. Explain is nil unless asked for:
-// the score, by strategy and, after a colon, by context item.
+// the scores, by strategy and, after a colon, by context item, and the rules that
+// moved it: rule:pin, rule:promote by so many places, rule:rotate.
 type Ranked struct {
 	ID      string
 	Score   float64

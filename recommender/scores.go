@@ -33,9 +33,9 @@ func (s *scores) reset(n int) {
 	}
 }
 
-// add adds to the score of a candidate. There is room for as many as were asked
-// for; more are passed over.
-func (s *scores) add(item uint32, score float64) {
+// add adds to the score of a candidate and returns its place in the list. There is
+// room for as many as were asked for; more are passed over, with -1.
+func (s *scores) add(item uint32, score float64) int {
 	mask := uint32(len(s.places) - 1)
 	for p := item * 0x9E3779B1 >> 7 & mask; ; p = (p + 1) & mask {
 		place := &s.places[p]
@@ -43,14 +43,29 @@ func (s *scores) add(item uint32, score float64) {
 			if 2*len(s.list) < len(s.places) {
 				*place = scorePlace{s.round, item, uint32(len(s.list))}
 				s.list = append(s.list, scored{score, item})
+				return len(s.list) - 1
 			}
-			return
+			return -1
 		}
 		if place.item == item {
 			s.list[place.at].score += score
-			return
+			return int(place.at)
 		}
 	}
+}
+
+// at returns the place of a candidate in the list, -1 where it is none.
+func (s *scores) at(item uint32) int {
+	if len(s.places) == 0 {
+		return -1
+	}
+	mask := uint32(len(s.places) - 1)
+	for p := item * 0x9E3779B1 >> 7 & mask; s.places[p].round == s.round; p = (p + 1) & mask {
+		if s.places[p].item == item {
+			return int(s.places[p].at)
+		}
+	}
+	return -1
 }
 
 // scale multiplies all scores.

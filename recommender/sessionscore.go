@@ -90,12 +90,13 @@ func newSessionWeights(p SessionParams) *sessionWeights {
 	return w
 }
 
-// session answers what shoppers with sessions like this one went on to view:
+// fillSession scores what shoppers with sessions like this one went on to view:
 // session kNN, candidates as VMIS-kNN finds them (Serenade, SIGMOD 2022), scored as
 // by VSTAN (Ludewig et al., UMUAI 2021), and viewed_together where they are few.
-func (s *scratch) session() {
+func (s *scratch) fillSession() {
 	s.sessionContext()
 	if len(s.context) == 0 {
+		s.scores.reset(0)
 		return
 	}
 	w := s.m.weights
@@ -106,7 +107,6 @@ func (s *scratch) session() {
 	if s.req.Repeats {
 		s.favour(max(0.8, min(w.Return*s.m.returns.share(), 4)), s.contextBits())
 	}
-	s.offerScored(Session, s.req.Repeats)
 }
 
 // sessionContext takes the session in progress as the context, newest first: the
@@ -114,7 +114,7 @@ func (s *scratch) session() {
 func (s *scratch) sessionContext() {
 	c := &s.req.Customer
 	s.context = s.context[:0]
-	s.contextOf(s.req.Items)
+	s.contextOf(s.items)
 	s.contextOf(c.Session)
 	s.own = 0
 	if c.Key != "" {

@@ -8,18 +8,19 @@ import (
 
 const (
 	contextItems = 10  // newest items of a context that are looked at
+	pairItems    = 5   // of these, what viewed_together and bought_together ask their neighbours of
 	contextDecay = 0.5 // what an item weighs against the one after it
 	shrinkage    = 10  // events added to each item's sum; see pairState.score
 	spareRanked  = 8   // candidates ranked beyond those that are wanted
 	maxRanked    = 128 // candidates ranked at first, then twice as many
 )
 
-// viewedTogether answers the neighbours of the context: the request's items, else
+// fillViewedTogether scores the neighbours of the context: the request's items, else
 // the session's, else what the customer viewed last.
-func (s *scratch) viewedTogether() {
+func (s *scratch) fillViewedTogether() {
 	c := &s.req.Customer
 	s.context = s.context[:0]
-	s.contextOf(s.req.Items)
+	s.contextOf(s.items)
 	s.contextOf(c.Session)
 	if len(s.context) == 0 && c.Key != "" {
 		s.liveSession(c.Key)
@@ -29,19 +30,19 @@ func (s *scratch) viewedTogether() {
 			s.addContext(c.Recent[k].ID)
 		}
 	}
-	s.neighbours(s.m.viewed, ViewedTogether)
+	s.neighbours(s.m.viewed)
 }
 
-// boughtTogether answers what is bought with the context: the request's items,
+// fillBoughtTogether scores what is bought with the context: the request's items,
 // else the cart, else what was bought last, else the session.
-func (s *scratch) boughtTogether() {
+func (s *scratch) fillBoughtTogether() {
 	c := &s.req.Customer
 	s.context = s.context[:0]
-	s.contextOf(s.req.Items)
+	s.contextOf(s.items)
 	s.contextOf(c.Cart)
 	s.contextOf(c.Purchased)
 	s.contextOf(c.Session)
-	s.neighbours(s.m.bought, BoughtTogether)
+	s.neighbours(s.m.bought)
 }
 
 // contextOf takes the newest of ids, oldest first, unless there is a context.
@@ -90,12 +91,9 @@ func (s *scratch) takeSession(se *session) {
 	}
 }
 
-// neighbours offers the neighbours of the context in one model, best first; the
-// context itself is not among them.
-func (s *scratch) neighbours(p *pairs, reason string) {
-	if len(s.context) == 0 {
-		return
-	}
+// neighbours scores the neighbours of the context's newest items in one model.
+func (s *scratch) neighbours(p *pairs) {
+	s.context = s.context[:min(len(s.context), pairItems)]
 	st := p.state.Load()
 	shrink := st.shrink(p.halfLife, s.m.newest.Load())
 	s.scores.reset(len(s.context) * p.slots)
@@ -104,14 +102,16 @@ func (s *scratch) neighbours(p *pairs, reason string) {
 		st.score(i, weight, shrink, &s.scores)
 		weight *= contextDecay
 	}
-	s.offerScored(reason, false)
 }
 
 // offerScored offers what was scored, best first; what is in the context only
-// where that may be repeated.
+// where that may be repeated. An empty reason is that of the mix.
 func (s *scratch) offerScored(reason string, repeats bool) {
 	ids := s.m.ids
 	n := min(s.want+s.skip+spareRanked, maxRanked)
+	if s.place.mmr > 0 {
+		n = mmrDepth
+	}
 	for s.want > 0 {
 		best := s.scores.rank(ids, n)
 		if len(best) == 0 {
@@ -120,13 +120,28 @@ func (s *scratch) offerScored(reason string, repeats bool) {
 		for _, c := range best { // the memory behind them is read at once
 			ids.at(c.item).now.Load()
 		}
+		if s.place.mmr > 0 {
+			best = slices.DeleteFunc(best, func(c scored) bool { return !repeats && s.inContext(c.item) })
+			if len(best) > 0 {
+				s.offerDiverse(best, reason)
+			}
+			continue
+		}
 		for _, c := range best {
-			if s.want > 0 && (repeats || !slices.Contains(s.context, c.item)) {
-				s.offer(c.item, c.score, reason)
+			if s.want > 0 && (repeats || !s.inContext(c.item)) {
+				s.offerFor(c, reason)
 			}
 		}
 		n *= 2
 	}
+}
+
+// offerFor offers one candidate.
+func (s *scratch) offerFor(c scored, reason string) bool {
+	if reason == "" {
+		reason = s.reasonOf(c.item)
+	}
+	return s.offer(c.item, c.score, reason)
 }
 
 // shrink is shrinkage as a sum of the model at a time.
@@ -137,60 +152,84 @@ func (st *pairState) shrink(halfLife float64, now int64) float32 {
 
 // trending offers the most popular items.
 func (s *scratch) trending() {
+	s.eachTrending(func(i uint32, score float64) bool {
+		if s.want > 0 {
+			s.offer(i, score, Trending)
+		}
+		return s.want > 0
+	})
+}
+
+// eachTrending calls fn with the most popular items until it returns false.
+func (s *scratch) eachTrending(fn func(i uint32, score float64) bool) {
 	t := s.m.trends
 	st := t.state.Load()
 	now := max(s.now, s.m.newest.Load())
 	f := math.Exp2(-float64(now-st.landmark) / t.halfLife)
 	for k := range st.n.Load() {
-		if s.want == 0 {
+		i := st.top[k].Load()
+		if !fn(i, st.items.get(i).value()*f) {
 			return
 		}
-		i := st.top[k].Load()
-		s.offer(i, st.items.get(i).value()*f, Trending)
 	}
 }
+
+// fill scores a strategy's candidates, without asking whether they may be shown.
+func (s *scratch) fill(name string) {
+	switch name {
+	case Session:
+		s.fillSession()
+	case ViewedTogether:
+		s.fillViewedTogether()
+	case BoughtTogether:
+		s.fillBoughtTogether()
+	case Similar:
+		s.similarContext()
+		s.fillSimilar()
+	case ForYou:
+		s.fillForYou()
+	case BuyAgain:
+		s.fillBuyAgain()
+	case RecentlyViewed:
+		s.context = s.context[:0]
+		s.scores.reset(len(s.req.Customer.Recent))
+		s.eachRecent(func(i uint32, score float64) { s.scores.add(i, score) })
+	case Trending:
+		s.context = s.context[:0]
+		s.scores.reset(len(s.m.trends.state.Load().top))
+		s.eachTrending(s.addScore)
+	case Newest:
+		s.context = s.context[:0]
+		s.scores.reset(newestFilled)
+		s.eachNewest(newestFilled, s.addScore)
+	default:
+		s.scores.reset(0)
+	}
+}
+
+// addScore scores one candidate.
+func (s *scratch) addScore(i uint32, score float64) bool {
+	s.scores.add(i, score)
+	return true
+}
+
+// inContext reports whether an item is one that the strategy was asked about.
+func (s *scratch) inContext(item uint32) bool { return slices.Contains(s.context, item) }
 
 // recentlyViewed answers what the customer viewed last, newest first.
 func (s *scratch) recentlyViewed() {
-	oldest := s.now - s.r.cfg.ViewedWindow.Milliseconds()
-	for k, seen := range s.req.Customer.Recent {
-		if s.want == 0 {
-			return
+	s.eachRecent(func(i uint32, score float64) {
+		if s.want > 0 {
+			s.offer(i, score, RecentlyViewed)
 		}
-		if seen.At < oldest {
-			continue
-		}
-		if i := s.m.ids.find(seen.ID); i != none {
-			s.offer(i, 1/float64(k+1), RecentlyViewed)
-		}
-	}
+	})
 }
 
-// explain says how an item came to its score: in all, and what each context item
-// gave to it.
-func (s *scratch) explain(ranked *Ranked, i uint32) {
-	ranked.Explain = map[string]float64{ranked.Reason: ranked.Score}
-	var p *pairs
-	switch ranked.Reason {
-	case ViewedTogether:
-		p = s.m.viewed
-	case BoughtTogether:
-		p = s.m.bought
-	default:
-		return
-	}
-	st := p.state.Load()
-	shrink := st.shrink(p.halfLife, s.m.newest.Load())
-	weight := 1.0
-	var one scores
-	for _, c := range s.context {
-		one.reset(p.slots)
-		st.score(c, weight, shrink, &one)
-		for _, candidate := range one.list {
-			if candidate.item == i {
-				ranked.Explain[ranked.Reason+":"+s.m.ids.at(c).id] = candidate.score
-			}
+func (s *scratch) eachRecent(fn func(i uint32, score float64)) {
+	oldest := s.now - s.r.cfg.ViewedWindow.Milliseconds()
+	for k, seen := range s.req.Customer.Recent {
+		if i := s.m.ids.find(seen.ID); seen.At >= oldest && i != none {
+			fn(i, 1/float64(k+1))
 		}
-		weight *= contextDecay
 	}
 }
