@@ -97,9 +97,14 @@ func (e *Engine) raiseFloors() {
 func placements(set *rules.Set) []recommender.Placement {
 	var list []recommender.Placement
 	for _, p := range set.Placements() {
-		list = append(list, recommender.Placement{
+		to := recommender.Placement{
 			Name: p.Name, Strategies: p.Strategies, Exclude: p.Exclude, Filter: p.Match, Diversity: p.Diversity,
-		})
+			Pin: p.Pin, Rotate: p.Rotate, Mix: p.Mix, MMR: p.MMR,
+		}
+		if p.Promote != nil {
+			to.Promote, to.PromoteShare = p.Promote.Match, p.Promote.Share
+		}
+		list = append(list, to)
 	}
 	return list
 }

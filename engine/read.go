@@ -108,6 +108,17 @@ func (e *Engine) Recommend(ctx context.Context, id streams.Identifier, reqs []*r
 	return e.model.RecommendMany(reqs, dedupe, answers)
 }
 
+// Rank puts the request's items in order for one customer, as Recommend reads it.
+func (e *Engine) Rank(ctx context.Context, id streams.Identifier, req *recommender.Request, answer *recommender.Answer) error {
+	p := profilePool.Get().(*profiles.Profile)
+	defer profilePool.Put(p)
+	req.Now = e.Now()
+	if !id.IsZero() && e.readProfile(ctx, id.String(), p) == nil {
+		fillCustomer(&req.Customer, p, req.Now, e.settings.Profile.CartTTL)
+	}
+	return e.model.Rank(req, answer)
+}
+
 // fillCustomer tells the recommender what it needs to know of a profile.
 func fillCustomer(c *recommender.Customer, p *profiles.Profile, now int64, cartTTL time.Duration) {
 	c.Known = p.Known()

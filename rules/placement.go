@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/rapport-engine/rapport/streams"
@@ -17,6 +18,8 @@ type Placement struct {
 	Promote    *Promote                 // nil: none
 	Pin        []string                 // ids of the items that come first
 	Rotate     int                      // shown so often without a click: steps back; 0 is off
+	Mix        map[string]float64       // strategies that are added up, and their weights; empty: one after the other
+	MMR        float64                  // what likeness to the list weighs against the score; 0 is off
 }
 
 // Promote gives a share of the places to the items that match.
@@ -27,7 +30,7 @@ type Promote struct {
 }
 
 var (
-	placementKeys = []string{"strategies", "exclude", "filter", "diversity", "promote", "pin", "rotate"}
+	placementKeys = []string{"strategies", "exclude", "filter", "diversity", "promote", "pin", "rotate", "mix", "mmr"}
 	strategies    = []string{"session", "viewed_together", "bought_together", "similar", "for_you",
 		"buy_again", "recently_viewed", "trending", "new"}
 	exclusions = []string{"cart", "purchased", "viewed"}
@@ -42,6 +45,11 @@ func (f *file) placement(e entry) Placement {
 	}
 	if isMapping(e) && !hasKey(e, "strategies") {
 		f.add(e.at, "placement %s has no strategies", e.key)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Mix)) {
+		if len(p.Strategies) > 0 && !slices.Contains(p.Strategies, name) {
+			f.add(e.at, "placement %s mixes %s, which is not among its strategies", e.key, name)
+		}
 	}
 	return p
 }
@@ -65,6 +73,10 @@ func (f *file) placementKey(p *Placement, x entry) {
 		p.Pin = f.texts(x, "an item's id, in quotes")
 	case "rotate":
 		p.Rotate, _ = f.integer(x, 1, 1000)
+	case "mix":
+		p.Mix = f.mix(x)
+	case "mmr":
+		p.MMR, _ = f.fraction(x)
 	}
 }
 
@@ -102,6 +114,17 @@ func (f *file) diversity(e entry) map[string]int {
 	for _, x := range f.mapping(e, "diversity", []string{"category", "brand"}, nil) {
 		if n, ok := f.integer(x, 1, maxItems); ok {
 			out[x.key] = n
+		}
+	}
+	return out
+}
+
+// mix is strategies and their weights, each above 0 and at most 1.
+func (f *file) mix(e entry) map[string]float64 {
+	out := map[string]float64{}
+	for _, x := range f.mapping(e, "mix", strategies, nil) {
+		if w, ok := f.fraction(x); ok {
+			out[x.key] = w
 		}
 	}
 	return out

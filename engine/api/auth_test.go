@@ -23,8 +23,10 @@ func sampleBody(r *route) string {
 	switch {
 	case strings.HasSuffix(r.path, "/batch"), strings.HasSuffix(r.path, "/b"):
 		return `{"batch":[]}`
-	case r.cors && r.bodyKey && !strings.HasSuffix(r.path, "recommend"):
+	case r.cors && r.bodyKey && !strings.HasSuffix(r.path, "recommend") && r.path != "/v1/rank":
 		return `{"type":"track","userId":"42","event":"X","previousId":"a","groupId":"g"}`
+	case r.path == "/v1/rank":
+		return `{"items":["a"]}`
 	case r.path == "/v1/consents":
 		return `{"id":"user:42","consents":{"sms":false}}`
 	case r.path == "/v1/items":

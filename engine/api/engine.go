@@ -80,6 +80,8 @@ type Customers interface {
 	// customer whose profile cannot be had. An error is
 	// recommender.ErrUnknownPlacement, wrapped.
 	Recommend(ctx context.Context, id streams.Identifier, reqs []*recommender.Request, dedupe bool, answers []recommender.Answer) error
+	// Rank puts req.Items in order in answer, otherwise as Recommend.
+	Rank(ctx context.Context, id streams.Identifier, req *recommender.Request, answer *recommender.Answer) error
 	// Messages lists messages, newest first, and the cursor of the next page,
 	// "" at the end.
 	Messages(q MessageQuery) (list []streams.Message, next string)

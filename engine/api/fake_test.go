@@ -144,6 +144,23 @@ func (f *fakeEngine) Recommend(_ context.Context, id streams.Identifier, reqs []
 	return nil
 }
 
+func (f *fakeEngine) Rank(_ context.Context, id streams.Identifier, req *recommender.Request, a *recommender.Answer) error {
+	if f.fail != nil {
+		return f.fail
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked, f.askedBy = append(f.asked[:0], *req), id
+	if req.Placement == "nowhere" {
+		return fmt.Errorf("%w %q: known are home, product", recommender.ErrUnknownPlacement, req.Placement)
+	}
+	a.ID, a.Placement, a.Strategy, a.Items = req.ID, req.Placement, "trending", a.Items[:0]
+	for _, id := range slices.Backward(req.Items) {
+		a.Items = append(a.Items, recommender.Ranked{ID: id, Reason: "trending"})
+	}
+	return nil
+}
+
 func (f *fakeEngine) Messages(q MessageQuery) ([]streams.Message, string) {
 	f.queries = append(f.queries, q)
 	return f.messages, "17"

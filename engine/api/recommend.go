@@ -84,8 +84,15 @@ func (s *Server) recommendPost(ctx *fasthttp.RequestCtx, by scope) {
 	start := time.Now()
 	c := takeRecommendCall()
 	defer recommendCalls.Put(c)
+	if s.readPost(ctx, c) {
+		s.recommend(ctx, c, by, start)
+	}
+}
+
+// readPost reads the input of a POST; false where that was answered already.
+func (s *Server) readPost(ctx *fasthttp.RequestCtx, c *recommendCall) bool {
 	if !s.inflate(ctx, maxQuery) {
-		return
+		return false
 	}
 	bad := c.input.readQuery(ctx.QueryArgs())
 	if bad == nil {
@@ -93,9 +100,8 @@ func (s *Server) recommendPost(ctx *fasthttp.RequestCtx, by scope) {
 	}
 	if bad != nil {
 		s.refuse(ctx, bad)
-		return
 	}
-	s.recommend(ctx, c, by, start)
+	return bad == nil
 }
 
 // badInput is an answer to what a client asked wrongly.
@@ -121,7 +127,11 @@ func (s *Server) recommend(ctx *fasthttp.RequestCtx, c *recommendCall, by scope,
 	}
 	// The engine bounds its own waiting: a customer it cannot find in time is a
 	// stranger. A context with a deadline would cost more than the answer.
-	err := s.engine.Recommend(context.Background(), id, c.requests, c.dedupe, c.answers)
+	s.answerWith(ctx, c, start, s.engine.Recommend(context.Background(), id, c.requests, c.dedupe, c.answers))
+}
+
+// answerWith writes what the engine answered.
+func (s *Server) answerWith(ctx *fasthttp.RequestCtx, c *recommendCall, start time.Time, err error) {
 	switch {
 	case errors.Is(err, recommender.ErrUnknownPlacement):
 		s.problem(ctx, fasthttp.StatusBadRequest, "placement: "+err.Error())

@@ -22,6 +22,8 @@ func (s *Server) table() []route {
 		{method: "GET", path: "/v1/recommend", scope: scopeWrite, cors: true, noStore: true, handle: s.recommendGet},
 		{method: "POST", path: "/v1/recommend", scope: scopeWrite, cors: true, bodyKey: true, noStore: true, maxBody: maxQuery, handle: s.recommendPost},
 
+		{method: "POST", path: "/v1/rank", scope: scopeWrite, cors: true, bodyKey: true, noStore: true, maxBody: maxQuery, handle: s.rankPost},
+
 		{method: "GET", path: "/v1/profiles/{id}", scope: scopeRead, noStore: true, handle: s.profile},
 		{method: "GET", path: "/v1/profiles/{id}/events", scope: scopeRead, noStore: true, handle: s.timeline},
 		{method: "GET", path: "/v1/profiles/{id}/decisions", scope: scopeRead, noStore: true, handle: s.decisions},

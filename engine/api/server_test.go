@@ -15,7 +15,7 @@ import (
 
 func TestUnknownPathsAndMethods(t *testing.T) {
 	s := start(t, Options{})
-	for _, path := range []string{"/", "/v1", "/v2/track", "/v1/track/", "/v1/rank", "/v1//track", "/v1/../v1/x", "/metrics", "/debug/pprof/"} {
+	for _, path := range []string{"/", "/v1", "/v2/track", "/v1/track/", "/v1/ranks", "/v1//track", "/v1/../v1/x", "/metrics", "/debug/pprof/"} {
 		s.get(path).want(t, 404, "/openapi.json")
 	}
 	for path, method := range map[string]string{"/v1/track": "GET", "/v1/items": "POST", "/healthz": "DELETE", "/v1/profiles/user:42": "PUT", "/v1/recommend": "PATCH"} {
