@@ -188,6 +188,10 @@ func (w *worker) restoreRules(ctx context.Context, store snapshot.Store) error {
 		return nil
 	}
 	for _, number := range append(r.Past[:len(r.Past):len(r.Past)], r.Number) {
+		if number == 0 {
+			w.env.Past[0] = rules.BuiltIn()
+			continue
+		}
 		value, err := store.GetObject(ctx, rulesObject(number))
 		if errors.Is(err, snapshot.ErrNotFound) && number != r.Number {
 			continue // its runs go on by the rules of now

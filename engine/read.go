@@ -105,7 +105,14 @@ func (e *Engine) Recommend(ctx context.Context, id streams.Identifier, reqs []*r
 			fillCustomer(&req.Customer, p, now, e.settings.Profile.CartTTL)
 		}
 	}
-	return e.model.RecommendMany(reqs, dedupe, answers)
+	err := e.model.RecommendMany(reqs, dedupe, answers)
+	for i := range answers {
+		answers[i].Messages = nil
+	}
+	if known && len(p.Inbox) > 0 && len(reqs) > 0 {
+		answers[0].Messages = p.Waits(reqs[0].Channel, now)
+	}
+	return err
 }
 
 // Rank puts the request's items in order for one customer, as Recommend reads it.

@@ -48,15 +48,13 @@ func (w *worker) adopt(set *rules.Set, number int64) {
 		births[s.Name] = rules.Birth{Number: number, At: w.state.Now, If: s.If}
 		fresh = append(fresh, s)
 	}
-	if r.Number > 0 {
-		w.env.Past[r.Number] = w.rules
-		r.Past = append(r.Past, r.Number)
-		if old := len(r.Past) - maxPast; old > 0 {
-			for _, n := range r.Past[:old] {
-				delete(w.env.Past, n)
-			}
-			r.Past = slices.Delete(r.Past, 0, old)
+	w.env.Past[r.Number] = w.rules
+	r.Past = append(r.Past, r.Number)
+	if old := len(r.Past) - maxPast; old > 0 {
+		for _, n := range r.Past[:old] {
+			delete(w.env.Past, n)
 		}
+		r.Past = slices.Delete(r.Past, 0, old)
 	}
 	r.Number, r.Births, r.Members = number, births, members
 	w.use(set)

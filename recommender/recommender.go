@@ -208,6 +208,9 @@ type Ranked struct {
 type Answer struct {
 	ID, Placement, Strategy string
 	Items                   []Ranked
+	// Messages are those that wait for the customer, as JSON. The recommender
+	// does not read them; who asks it may pass them on here.
+	Messages [][]byte
 }
 
 // Recommender learns from events and answers requests. Safe for any number of

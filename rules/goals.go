@@ -80,6 +80,9 @@ func (s *Set) feedback(t *Turn) {
 	if status == "failed" || status == "skipped" {
 		untouch(t.Profile, e.MessageRef)
 	}
+	if status == "opened" || status == "clicked" {
+		t.Profile.Shown(e.MessageRef)
+	}
 	for _, m := range t.Profile.Messages {
 		if m.Id == e.MessageRef {
 			status = m.Status // as far as it got

@@ -134,6 +134,9 @@ func (t *Turn) record(run *profiles.Run, m *streams.Message, due int64) {
 	if !m.Transactional {
 		t.set.policy.touch(p, &profiles.Touch{Message: run.LastMessage, Trigger: run.Trigger, Channel: m.Channel, At: due})
 	}
+	if placeChannels[m.Channel] {
+		p.Wait(&profiles.Pending{Id: m.ID, Channel: m.Channel, At: due, Expires: m.Expires.UnixMilli(), Body: pendingBody(m)}, t.Now)
+	}
 	p.Decide(&profiles.Decision{At: t.Now, Trigger: run.Trigger, Step: int32(m.Step), Reason: DecisionSent, Channel: m.Channel,
 		Message: m.ID[strings.LastIndexByte(m.ID, '.')+1:], Key: run.Key, Variant: run.Variant})
 	state(p, run.Trigger).LastMessageAt = due
@@ -142,6 +145,27 @@ func (t *Turn) record(run *profiles.Run, m *streams.Message, due int64) {
 	}
 	p.Messages = slices.Insert(p.Messages, 0, &profiles.SentMessage{
 		Id: m.ID, Trigger: m.Trigger, Channel: m.Channel, At: due, Status: "queued"})
+}
+
+// pendingBody is what a channel shows of a message that waits for the customer.
+func pendingBody(m *streams.Message) []byte {
+	data := m.Data
+	data.Traits = map[string]any{} // a browser may read it
+	b, err := json.Marshal(struct {
+		ID       string              `json:"id"`
+		Trigger  string              `json:"trigger"`
+		Step     int                 `json:"step"`
+		Variant  string              `json:"variant"`
+		Channel  string              `json:"channel"`
+		Template string              `json:"template"`
+		At       time.Time           `json:"at"`
+		Expires  time.Time           `json:"expires"`
+		Data     streams.MessageData `json:"data"`
+	}{m.ID, m.Trigger, m.Step, m.Variant, m.Channel, m.Template, m.At, m.Expires, data})
+	if err != nil {
+		panic("BUG: cannot encode a message: " + err.Error())
+	}
+	return b
 }
 
 // wants is what the send asks the recommender for.

@@ -102,7 +102,14 @@ func appendAnswer(b []byte, a *recommender.Answer, show shown) []byte {
 		}
 		b = appendRanked(b, &a.Items[i], show)
 	}
-	return append(b, `],"messages":[]}`...)
+	b = append(b, `],"messages":[`...)
+	for i, m := range a.Messages {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, m...)
+	}
+	return append(b, `]}`...)
 }
 
 func appendRanked(b []byte, r *recommender.Ranked, show shown) []byte {

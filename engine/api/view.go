@@ -107,6 +107,8 @@ type sentView struct {
 	Channel string `json:"channel"`
 	At      string `json:"at"`
 	Status  string `json:"status"`
+	// Message is what to show, while the message waits for the customer.
+	Message json.RawMessage `json:"message,omitempty"`
 }
 
 // itemNames finds an item to show beside its id; nil shows none.
@@ -122,7 +124,7 @@ func viewOf(p *profiles.Profile, now int64, cartTTL time.Duration, items itemNam
 		Cart: cartOf(p, p.LiveCart(now, cartTTL), items), Orders: ordersOf(p.Orders, items),
 		Viewed: interestsOf(p.Viewed, items), Wishlist: interestsOf(p.Wishlist, items), Waiting: interestsOf(p.Waiting, items),
 		Affinities: affinitiesView{sharesOf(p.Categories, now), sharesOf(p.Brands, now)},
-		Segments:   segmentsOf(p), Runs: runsOf(p), Messages: sentOf(p.Messages),
+		Segments:   segmentsOf(p), Runs: runsOf(p), Messages: sentOf(p, now),
 		Events: p.Events, FirstAt: stamp(p.FirstAt), LastAt: stamp(p.LastAt),
 	}
 	if len(v.Traits) == 0 {
@@ -239,10 +241,18 @@ func segmentsOf(p *profiles.Profile) []string {
 	return names
 }
 
-func sentOf(list []*profiles.SentMessage) []sentView {
-	v := make([]sentView, 0, len(list))
-	for _, m := range list {
-		v = append(v, sentView{ID: m.Id, Trigger: m.Trigger, Channel: m.Channel, At: stamp(m.At), Status: m.Status})
+// sentOf lists the latest messages; those that wait for the customer with what
+// to show.
+func sentOf(p *profiles.Profile, now int64) []sentView {
+	v := make([]sentView, 0, len(p.Messages))
+	for _, m := range p.Messages {
+		view := sentView{ID: m.Id, Trigger: m.Trigger, Channel: m.Channel, At: stamp(m.At), Status: m.Status}
+		for _, w := range p.Inbox {
+			if w.Id == m.Id && w.Expires > now {
+				view.Message = w.Body
+			}
+		}
+		v = append(v, view)
 	}
 	return v
 }

@@ -183,6 +183,11 @@ func (w *world) states(p *profiles.Profile) {
 		w.print("trigger %s started %s ended %s sent %s date %s", s.Trigger,
 			format(s.LastStartAt), format(s.LastEndAt), format(s.LastMessageAt), format(s.LastDateAt))
 	}
+	for _, m := range p.Inbox {
+		if m.Expires > w.now {
+			w.print("waits in %s %s until %s", m.Channel, m.Id, format(m.Expires))
+		}
+	}
 	for _, m := range p.Messages {
 		w.print("message %s by %s at %s %s", m.Id, m.Channel, format(m.At), m.Status)
 	}
