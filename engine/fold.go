@@ -26,9 +26,6 @@ type FoldOptions struct {
 	Watch func(t *rules.Turn)
 	// DeadLetter is told of each event that cannot be applied.
 	DeadLetter func(l streams.DeadLetter)
-	// Event is told of each event that the fold itself writes to the log, such
-	// as a segment's, before it is applied. Forwards and links are none.
-	Event func(rec *streams.Record)
 }
 
 // Fold is what the engine does with its log, and nothing else: the workers of
@@ -122,9 +119,6 @@ func (f *Fold) produce(_ context.Context, records []streams.Record, done func(er
 	for i := range records {
 		switch rec := &records[i]; rec.Topic {
 		case kafka.TopicEvents:
-			if kind := string(rec.Header(streams.HeaderKind)); f.opts.Event != nil && kind != streams.KindForward && kind != streams.KindLink {
-				f.opts.Event(rec)
-			}
 			f.queues[rec.Partition] = append(f.queues[rec.Partition], *rec)
 		case kafka.TopicDeadLetter:
 			f.letter(rec)

@@ -271,6 +271,9 @@ func (t *Turn) qualifies(trig *Trigger, run *profiles.Run, m *profiles.ItemMatch
 	if s == nil {
 		return true // the trigger starts by something else now
 	}
+	if _, interested := t.interestIn(s, m.Id); !interested && m.Kind != kindRunsOut {
+		return false // taken out of the cart, or off the list
+	}
 	switch m.Kind {
 	case kindPriceDrop:
 		return item != nil && item.IsAvailable() && s.dropped(m.Old, item.Price)

@@ -31,6 +31,11 @@ func (w *world) print(format string, args ...any) {
 // turn prints what was decided for a customer.
 func (w *world) turn(t *rules.Turn) {
 	who := format(t.Now) + " " + t.Profile.Id
+	for _, f := range t.Flips {
+		if !f.Quiet {
+			w.print("%s %s segment %s", who, map[bool]string{true: "enter", false: "exit"}[f.Entered], f.Segment)
+		}
+	}
 	for _, name := range t.Started {
 		w.print("%s start %s", who, name)
 	}
@@ -108,18 +113,6 @@ func text(v any) string {
 // letter prints an event that cannot be applied.
 func (w *world) letter(l streams.DeadLetter) {
 	w.print("%s dead letter %s: %s", format(l.At), l.Reason, l.Detail)
-}
-
-// event prints an event that the fold itself has written.
-func (w *world) event(rec *streams.Record) {
-	var call struct {
-		Event      string         `json:"event"`
-		Properties map[string]any `json:"properties"`
-	}
-	if err := json.Unmarshal(rec.Value, &call); err != nil || call.Event == "" {
-		return
-	}
-	w.print("%s %s event %s %s", format(w.now), rec.Key, call.Event, text(call.Properties))
 }
 
 // profile prints what is known of a customer.

@@ -145,7 +145,7 @@ func (w *world) run(ctx context.Context, b *block) error {
 		return nil
 	}
 	if w.fold == nil {
-		w.fold = engine.NewFold(w.cfg, engine.FoldOptions{Rules: w.set, Watch: w.turn, DeadLetter: w.letter, Event: w.event})
+		w.fold = engine.NewFold(w.cfg, engine.FoldOptions{Rules: w.set, Watch: w.turn, DeadLetter: w.letter})
 	}
 	switch b.name {
 	case "catalog":
