@@ -34,7 +34,8 @@ func Names() []string {
 
 // Starter lists the files that suit every shop from the first day.
 func Starter() []string {
-	return []string{"abandoned_cart", "abandoned_checkout", "birthday", "order_status", "review", "second_order", "viewed_item", "welcome"}
+	return []string{"abandoned_cart", "abandoned_checkout", "back_in_stock", "birthday", "order_status", "price_drop",
+		"review", "second_order", "viewed_item", "welcome", "win_back"}
 }
 
 // Files are the rules and the scripts of the named files and the policy, by
