@@ -102,3 +102,12 @@ func (e *Engine) Ready() (bool, any) {
 	r.Ready = running && len(owned) > 0 && (len(e.cfg.Kafka.Brokers) > 0 || len(owned) == r.Total)
 	return r.Ready, r
 }
+
+// ProfileBytes is the size of this process's profiles at rest, with their ids.
+func (e *Engine) ProfileBytes() int64 {
+	bytes := int64(0)
+	for _, p := range e.ownedPartitions() {
+		bytes += p.store.Bytes()
+	}
+	return bytes
+}

@@ -246,7 +246,7 @@ func (b *body) renewed(next *atomic.Uint64) []byte {
 func (b *ingestBench) bodies(events int) [][]*body {
 	bodies := make([][]*body, b.cfg.Connections)
 	for c := range bodies {
-		w := b.shop.walker(uint64(1000 + 1000*b.round + c))
+		w := b.shop.visits(uint64(1000+1000*b.round+c), 16)
 		for range max(4, 128/events) {
 			bodies[c] = append(bodies[c], b.body(w, events))
 		}
@@ -254,7 +254,7 @@ func (b *ingestBench) bodies(events int) [][]*body {
 	return bodies
 }
 
-func (b *ingestBench) body(w *walker, events int) *body {
+func (b *ingestBench) body(w *visits, events int) *body {
 	made := &body{}
 	if events > 1 {
 		made.data = append(made.data, `{"batch":[`...)
@@ -264,7 +264,8 @@ func (b *ingestBench) body(w *walker, events int) *body {
 			made.data = append(made.data, ',')
 		}
 		var at int
-		made.data, at = b.shop.appendEvent(made.data, w.kind(), w.customer(), w.item(), w.Uint64())
+		c, item := w.next()
+		made.data, at = b.shop.appendEvent(made.data, w.kind(), c, item, w.Uint64())
 		made.ids = append(made.ids, at)
 	}
 	if events > 1 {

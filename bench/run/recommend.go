@@ -51,12 +51,24 @@ func checkPhases(connections, rounds int, duration time.Duration) error {
 	switch {
 	case connections < 1 || connections > 10_000:
 		return errors.New("connections: must be from 1 to 10000")
-	case rounds < 1 || rounds > 100:
-		return errors.New("rounds: must be from 1 to 100")
 	case duration < 10*time.Millisecond || duration > time.Hour:
 		return errors.New("duration: must be from 10ms to 1h")
 	}
+	return checkRounds(rounds)
+}
+
+func checkRounds(rounds int) error {
+	if rounds < 1 || rounds > 100 {
+		return errors.New("rounds: must be from 1 to 100")
+	}
 	return nil
+}
+
+// tell says what happens to whoever wants to know.
+func tell(progress func(string), text string) {
+	if progress != nil {
+		progress(text)
+	}
 }
 
 // RecommendReport is what was measured. Every ratio is ours / floor, the floor
@@ -195,7 +207,7 @@ func (b *recommendBench) prepare(ctx context.Context, dir string) (*server, erro
 	sh := newShop(b.cfg.Items, b.cfg.Profiles, b.cfg.Seed)
 	cfg := benchConfig(dir)
 	b.cfg.Progress(fmt.Sprintf("writing %s profiles", thousands(int64(b.cfg.Profiles))))
-	if err := seedProfiles(ctx, sh, &cfg); err != nil {
+	if err := seedProfiles(ctx, sh, &cfg, 0); err != nil {
 		return nil, err
 	}
 	b.cfg.Progress("starting on them")

@@ -22,8 +22,9 @@ import (
 const seedStep = 5000
 
 // seedProfiles writes a snapshot with a profile of every customer of the shop
-// to an empty data directory, as an engine that saw a month of them would have.
-func seedProfiles(ctx context.Context, s *shop, cfg *engine.Config) (err error) {
+// to an empty data directory, as an engine that saw a month of them would have:
+// of so many events each, or of one to three visits where that is 0.
+func seedProfiles(ctx context.Context, s *shop, cfg *engine.Config, events int) (err error) {
 	store, err := pebble.Open(filepath.Join(cfg.Data, "snapshots"), pebble.Options{NoSync: true})
 	if err != nil {
 		return err
@@ -41,18 +42,18 @@ func seedProfiles(ctx context.Context, s *shop, cfg *engine.Config) (err error) 
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for p, customers := range homes {
-		g.Go(func() error { return s.seedPartition(ctx, store, int32(p), customers, now) })
+		g.Go(func() error { return s.seedPartition(ctx, store, int32(p), customers, now, events) })
 	}
 	return g.Wait()
 }
 
-func (s *shop) seedPartition(ctx context.Context, store snapshot.Store, id int32, customers []int, now int64) error {
+func (s *shop) seedPartition(ctx context.Context, store snapshot.Store, id int32, customers []int, now int64, events int) error {
 	meta, err := store.Acquire(ctx, id)
 	if err != nil {
 		return fmt.Errorf("cannot write profiles of partition %d: %w", id, err)
 	}
 	kept := profiles.NewStore()
-	past := &past{walker: s.walker(100 + uint64(id)), settings: profiles.DefaultSettings(), now: now}
+	past := &past{walker: s.walker(100 + uint64(id)), settings: profiles.DefaultSettings(), now: now, events: events}
 	for len(customers) > 0 {
 		n := min(seedStep, len(customers))
 		for _, c := range customers[:n] {
@@ -75,15 +76,21 @@ type past struct {
 	*walker
 	settings profiles.Settings
 	now      int64
+	events   int // of each customer; 0 leaves it to the visits
 	views    []int
 }
 
-// live gives a customer one to three visits within the last month.
+// live gives a customer visits within the last month.
 func (p *past) live(store *profiles.Store, customer int) {
 	profile, _ := store.Open(customerKey(customer))
 	at := p.now - p.Int64N(30*24*3600)*1000
-	for visit := range 1 + p.IntN(3) {
+	visits, left := 1+p.IntN(3), p.events
+	for visit := 0; visit < visits || left > 0; visit++ {
 		p.views = p.session(p.views)
+		if p.events > 0 {
+			p.views = p.views[:min(len(p.views), left)]
+			left -= len(p.views)
+		}
 		for n, item := range p.views {
 			e := p.event(customer, item, at, visit*100+n)
 			p.settings.Apply(profile, e, at, nil)

@@ -76,6 +76,34 @@ func (w *walker) session(into []int) []int {
 	return into
 }
 
+// visits are events of many customers at once, each on a visit of about four
+// views; for one goroutine.
+type visits struct {
+	*walker
+	open []visit
+}
+
+// visit is one that goes on: the items still to come.
+type visit struct {
+	customer int
+	items    []int
+}
+
+// visits have so many customers in the shop at a time.
+func (s *shop) visits(stream uint64, open int) *visits {
+	return &visits{walker: s.walker(stream), open: make([]visit, open)}
+}
+
+// next is the customer and the item of the next event.
+func (v *visits) next() (customer, item int) {
+	at := &v.open[v.IntN(len(v.open))]
+	if len(at.items) == 0 {
+		at.customer, at.items = v.walker.customer(), v.session(at.items)
+	}
+	item, at.items = at.items[0], at.items[1:]
+	return at.customer, item
+}
+
 // customer is the number of any customer.
 func (w *walker) customer() int { return w.IntN(w.customers) }
 

@@ -28,7 +28,8 @@ ratios can be compared. Nothing of ./data is touched: each benchmark has a tempo
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.benchRecommendCommand(), p.benchIngestCommand(), p.benchSendCommand())
+	cmd.AddCommand(p.benchRecommendCommand(), p.benchIngestCommand(), p.benchPipelineCommand(), p.benchMemoryCommand(),
+		p.benchRestartCommand(), p.benchAllCommand(), p.benchSendCommand())
 	return cmd
 }
 

@@ -57,3 +57,19 @@ func TestBenchUsage(t *testing.T) {
 		}
 	}
 }
+
+func TestBenchAll(t *testing.T) {
+	got := rapport(t, strings.Fields("bench all --items 200 --profiles 1500 --sessions 50 --events 2000 --duration 500ms --json")...)
+	var whole map[string]map[string]any
+	if err := json.Unmarshal([]byte(got.stdout), &whole); err != nil || got.code != 0 {
+		t.Fatalf("exit %d, %v\n%s\n%s", got.code, err, got.stdout, got.stderr)
+	}
+	for part, figure := range map[string]string{
+		"recommend": "throughput_ratio", "ingest": "batch_events_per_s", "e2e": "profile_p99_ms",
+		"pipeline": "events_per_s", "memory": "bytes_per_profile", "restart": "seconds",
+	} {
+		if _, ok := whole[part][figure]; !ok {
+			t.Errorf("no %s.%s", part, figure)
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/rapport-engine/rapport/bench/page"
+)
+
+// RestConfig says what to measure profiles at rest with: the memory that they
+// take, and the start on them.
+type RestConfig struct {
+	Items, Profiles int
+	Seed            uint64
+	Rounds          int
+	Progress        func(string) // told what happens; nil: nobody
+	Profile         io.Writer    // gets a CPU profile of what is measured; nil: nobody
+}
+
+// Validate says what cannot be measured.
+func (c *RestConfig) Validate() error {
+	switch {
+	case c.Items < 100:
+		return errors.New("items: must be 100 or more")
+	case c.Profiles < 1000:
+		return errors.New("profiles: must be 1000 or more")
+	}
+	return checkRounds(c.Rounds)
+}
+
+// RestartReport is how long a start takes from the call until every partition
+// is restored from its snapshot.
+type RestartReport struct {
+	Seconds  float64 `json:"seconds"` // median
+	Spread   Spread  `json:"spread"`
+	Profiles int     `json:"profiles"`
+	Rounds   int     `json:"rounds"`
+	Machine  Machine `json:"machine"`
+}
+
+// MemoryReport is what profiles take in memory, everything that grows with
+// their number included: the heap of a process that has them, less that of one
+// that has a thousand, after a collection.
+type MemoryReport struct {
+	BytesPerProfile float64 `json:"bytes_per_profile"`
+	EncodedBytes    float64 `json:"encoded_bytes"` // of them the profile's own encoding, with its id
+	Profiles        int     `json:"profiles"`
+	Events          float64 `json:"events_per_profile"`
+	Machine         Machine `json:"machine"`
+}
+
+// baseProfiles is how many profiles the process has that memory is compared with.
+const baseProfiles = 1000
+
+// Restart measures starts on a snapshot.
+func Restart(ctx context.Context, cfg RestConfig) (report *RestartReport, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	dir, remove, err := tempDir()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	config := benchConfig(dir)
+	r := &RestartReport{Profiles: cfg.Profiles, Rounds: cfg.Rounds, Machine: thisMachine()}
+	tell(cfg.Progress, fmt.Sprintf("writing %s profiles", thousands(int64(cfg.Profiles))))
+	if err := seedProfiles(ctx, newShop(cfg.Items, cfg.Profiles, cfg.Seed), &config, 0); err != nil {
+		return nil, err
+	}
+	stop, err := profileCPU(cfg.Profile)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	var took []float64
+	for round := range cfg.Rounds {
+		tell(cfg.Progress, fmt.Sprintf("start %d of %d", round+1, cfg.Rounds))
+		runtime.GC() // what the start before left is not measured
+		began := time.Now()
+		s, err := startServer(ctx, config)
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, time.Since(began).Seconds())
+		if err := s.close(); err != nil {
+			return nil, err
+		}
+	}
+	r.Spread = spread(took)
+	r.Seconds = r.Spread.Median
+	r.Machine.LoadAfter = loadAverage()
+	return r, nil
+}
+
+// historyEvents is how many events each profile has that memory is measured of.
+const historyEvents = 20
+
+// Memory measures what profiles with a history of twenty events take.
+func Memory(ctx context.Context, cfg RestConfig) (*MemoryReport, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	stop, err := profileCPU(cfg.Profile)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	base, _, err := heapOf(ctx, &cfg, baseProfiles)
+	if err != nil {
+		return nil, err
+	}
+	heap, encoded, err := heapOf(ctx, &cfg, baseProfiles+cfg.Profiles)
+	if err != nil {
+		return nil, err
+	}
+	return &MemoryReport{
+		BytesPerProfile: float64(heap-base) / float64(cfg.Profiles), EncodedBytes: encoded,
+		Profiles: cfg.Profiles, Events: historyEvents, Machine: thisMachine(),
+	}, nil
+}
+
+// heapOf is the heap of a process that has so many profiles, and the mean size
+// of one at rest.
+func heapOf(ctx context.Context, cfg *RestConfig, n int) (heap int64, encoded float64, err error) {
+	dir, remove, err := tempDir()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	config := benchConfig(dir)
+	tell(cfg.Progress, fmt.Sprintf("writing %s profiles with %d events each", thousands(int64(n)), historyEvents))
+	if err := seedProfiles(ctx, newShop(cfg.Items, n, cfg.Seed), &config, historyEvents); err != nil {
+		return 0, 0, err
+	}
+	tell(cfg.Progress, "starting on them")
+	s, err := startServer(ctx, config)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	debug.FreeOSMemory() // collects, too
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse), float64(s.ProfileBytes()) / float64(n), nil //nolint:gosec // below 2^63
+}
+
+// Write prints the report.
+func (r *RestartReport) Write(w io.Writer) error {
+	p := &printer{w: w}
+	p.line("start on a snapshot of %s profiles: %s s until every partition is restored", thousands(int64(r.Profiles)), r.Spread)
+	p.line("%s; %d rounds; median with range", r.Machine.String(), r.Rounds)
+	p.line("")
+	p.line("%s", ask("seconds until ready", r.Seconds, 15, true))
+	return p.err
+}
+
+// WriteHTML writes a page with the table.
+func (r *RestartReport) WriteHTML(w io.Writer) error {
+	return page.Write(w, "rapport bench restart", r.Write)
+}
+
+// Write prints the report.
+func (r *MemoryReport) Write(w io.Writer) error {
+	p := &printer{w: w}
+	p.line("memory of %s profiles with %g events each: %s bytes a profile, %s of them its encoding and id",
+		thousands(int64(r.Profiles)), r.Events, short(r.BytesPerProfile), short(r.EncodedBytes))
+	p.line("%s", r.Machine.String())
+	p.line("")
+	p.line("%s", ask("bytes of memory a profile", r.BytesPerProfile, 1536, true))
+	return p.err
+}
+
+// WriteHTML writes a page with the table.
+func (r *MemoryReport) WriteHTML(w io.Writer) error {
+	return page.Write(w, "rapport bench memory", r.Write)
+}
