@@ -7,7 +7,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type collector struct {
 	e *Engine
 
-	events, messages, runs, skipped, failures, letters, issues, other, gauges *prometheus.Desc
+	events, messages, runs, skipped, failures, letters, issues, other, gauges, segments *prometheus.Desc
 }
 
 func newCollector(e *Engine) *collector {
@@ -24,6 +24,7 @@ func newCollector(e *Engine) *collector {
 		letters:  desc("dead_letters_total", "Records that could not be applied, by reason.", "reason"),
 		issues:   desc("event_issues_total", "Oddities in events that were applied, by reason.", "reason"),
 		other:    desc("fold_total", "What else the fold did: duplicates and repeats dropped, forwards, links.", "what"),
+		segments: desc("segment_customers", "Customers in each segment, of the partitions of this process.", "segment"),
 		gauges:   desc("size", "Profiles, their bytes, items and partitions held by this process.", "what"),
 	}
 }
@@ -54,6 +55,9 @@ func (c *collector) sizes(ch chan<- prometheus.Metric) {
 		count += int64(p.store.Len())
 		bytes += p.store.Bytes()
 		partitions++
+	}
+	for name, n := range c.e.SegmentSizes() {
+		ch <- prometheus.MustNewConstMetric(c.segments, prometheus.GaugeValue, float64(n), name)
 	}
 	for what, v := range map[string]int64{"profiles": count, "profile_bytes": bytes, "partitions": partitions, "items": int64(c.e.catalogue.Len())} {
 		ch <- prometheus.MustNewConstMetric(c.gauges, prometheus.GaugeValue, float64(v), what)
