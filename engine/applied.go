@@ -86,12 +86,15 @@ type Readiness struct {
 	Snapshots  string `json:"snapshots"` // "ok", or why they wait
 }
 
-// Ready says whether every partition that this process is given is restored.
+// Ready says whether every partition that this process is given is restored,
+// and what its log had then is applied.
 func (e *Engine) Ready() (bool, any) {
 	owned := e.ownedPartitions()
 	r := Readiness{Partitions: len(owned), Total: int(e.settings.Partitions), Items: e.catalogue.Len(), Live: e.live.Load(), Snapshots: "ok"}
+	caughtUp := true
 	for _, p := range owned {
 		r.Profiles += p.store.Len()
+		caughtUp = caughtUp && p.applied.Load() >= p.tail
 	}
 	if err := e.snapshotError.Load(); err != nil {
 		r.Snapshots = (*err).Error()
@@ -99,7 +102,7 @@ func (e *Engine) Ready() (bool, any) {
 	e.mu.RLock()
 	running := e.running
 	e.mu.RUnlock()
-	r.Ready = running && len(owned) > 0 && (len(e.cfg.Kafka.Brokers) > 0 || len(owned) == r.Total)
+	r.Ready = running && caughtUp && len(owned) > 0 && (len(e.cfg.Kafka.Brokers) > 0 || len(owned) == r.Total)
 	return r.Ready, r
 }
 

@@ -149,10 +149,10 @@ func TestAbandonedCartIsSentOnceAfterHalfAnHour(t *testing.T) {
 		t.Fatalf("stats: %+v", stats)
 	}
 	r.eventually("listed", func() bool {
-		list, _ := r.Messages(engine.MessageQuery{Profile: "anonymous:a", Limit: 10})
+		list, _ := r.Messages(t.Context(), engine.MessageQuery{Profile: "anonymous:a", Limit: 10})
 		return len(list) == 1
 	})
-	list, _ := r.Messages(engine.MessageQuery{Profile: "anonymous:a", Limit: 10})
+	list, _ := r.Messages(t.Context(), engine.MessageQuery{Profile: "anonymous:a", Limit: 10})
 	if got := list[0].At.UnixMilli(); got != at(1, "10:50") {
 		t.Errorf("at = %v", list[0].At)
 	}

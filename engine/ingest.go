@@ -22,7 +22,8 @@ func (e *Engine) Ingest(ctx context.Context, recs []streams.Record) error {
 			recs[i].Time = now
 		}
 	}
-	return e.write(ctx, recs)
+	_, err := e.write(ctx, recs)
+	return err
 }
 
 // Enqueue writes records to `events` without waiting; done is called once,
@@ -58,13 +59,13 @@ func (e *Engine) DeadLetter(ctx context.Context, letters []streams.DeadLetter) e
 	return e.writeOwn(ctx, recs)
 }
 
-func (e *Engine) write(ctx context.Context, recs []streams.Record) error {
+func (e *Engine) write(ctx context.Context, recs []streams.Record) (offsets []int64, err error) {
 	producer, err := e.writer()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = producer.ProduceSync(ctx, recs)
-	return writeError(err)
+	offsets, err = producer.ProduceSync(ctx, recs)
+	return offsets, writeError(err)
 }
 
 // writeOwn writes what Rapport itself has to say, which a full broker takes.

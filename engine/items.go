@@ -58,10 +58,11 @@ func (e *Engine) PutItems(ctx context.Context, items []*streams.Item) (unchanged
 
 // writeItems writes to `catalog` and waits until the catalogue shows it.
 func (e *Engine) writeItems(ctx context.Context, recs []streams.Record) error {
-	if err := e.write(ctx, recs); err != nil || len(recs) == 0 {
+	offsets, err := e.write(ctx, recs)
+	if err != nil || len(offsets) == 0 {
 		return err
 	}
-	last := recs[len(recs)-1].Offset + 1
+	last := slices.Max(offsets) + 1
 	timeout := time.NewTimer(catalogPatience)
 	defer timeout.Stop()
 	ticker := time.NewTicker(time.Millisecond)

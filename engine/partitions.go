@@ -17,6 +17,7 @@ import (
 type partition struct {
 	*worker
 	saver saver
+	tail  int64 // end of the log when it was assigned: ready when all before is applied
 }
 
 // partitions takes and gives up partitions of `events` as the consumer group
@@ -31,6 +32,11 @@ func (e partitions) Assigned(ctx context.Context, id int32) (int64, error) {
 	if err := p.saver.restore(ctx); err != nil {
 		return 0, err
 	}
+	ends, err := kafka.EndOffsets(ctx, e.client, kafka.TopicEvents)
+	if err != nil {
+		return 0, err
+	}
+	p.tail = ends[id]
 	e.mu.Lock()
 	e.owned[id] = p
 	e.mu.Unlock()

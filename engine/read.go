@@ -195,7 +195,7 @@ type MessageQuery struct {
 }
 
 // Messages lists the latest messages, newest first.
-func (e *Engine) Messages(q MessageQuery) (list []streams.Message, next string) {
+func (e *Engine) Messages(ctx context.Context, q MessageQuery) (list []streams.Message, next string) {
 	before, _ := strconv.ParseInt(q.After, 10, 64)
 	list, n := e.messages.list(q.Limit, before, func(m *streams.Message) bool {
 		return (q.Profile == "" || m.Profile == q.Profile) && (q.Trigger == "" || m.Trigger == q.Trigger)
@@ -203,7 +203,24 @@ func (e *Engine) Messages(q MessageQuery) (list []streams.Message, next string) 
 	if n > 0 {
 		next = strconv.FormatInt(n, 10)
 	}
+	for i := range list {
+		e.settle(ctx, &list[i])
+	}
 	return list, next
+}
+
+// settle gives a message the status that its customer's profile has: the list
+// does not know what became of it before the start, or in another process.
+func (e *Engine) settle(ctx context.Context, m *streams.Message) {
+	var p profiles.Profile
+	if m.Status != statusQueued || e.readProfile(ctx, m.Profile, &p) != nil {
+		return
+	}
+	for _, kept := range p.Messages {
+		if kept.Id == m.ID && kept.Status != "" {
+			m.Status = kept.Status
+		}
+	}
 }
 
 // DeadLetters lists the latest dead letters, newest first; an empty reason is

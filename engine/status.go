@@ -35,13 +35,16 @@ func (e *Engine) follow(ctx context.Context, topic string, note func(*streams.Re
 	})
 }
 
+// statusQueued is that of a message that nobody has taken yet.
+const statusQueued = "queued"
+
 func (e *Engine) noteMessage(rec *streams.Record) {
 	var m streams.Message
 	if err := json.Unmarshal(rec.Value, &m); err != nil {
 		e.log.Warn("a message that cannot be read is not listed", "partition", rec.Partition, "offset", rec.Offset, "error", err)
 		return
 	}
-	m.Status = "queued"
+	m.Status = statusQueued
 	e.messages.add(m)
 }
 

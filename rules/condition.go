@@ -163,11 +163,35 @@ func (c *condition) value(s *scope) (v ref.Val, failure string) {
 	return nil, FailureMissing
 }
 
-// CompileFilter compiles a condition over `item`, at most 2 KB, to a func that is
-// safe for concurrent use. An item that lacks what the filter reads does not
-// match, nor does one on which it costs too much. The error says what is wrong
-// and where, for whoever wrote the filter.
-func CompileFilter(expr string) (func(*streams.Item) bool, error) {
+// Filter is a compiled condition over `item`, safe for concurrent use.
+type Filter struct {
+	c     *condition
+	match func(*streams.Item) bool
+}
+
+// maxOverruns is how many items may cost a request's filter too much.
+const maxOverruns = 8
+
+// ForRequest returns the filter for one request and one goroutine. An item that
+// lacks what the filter reads does not match, nor does one on which it costs too
+// much; after eight of these nothing matches any more, so that a request has a
+// bounded cost.
+func (f *Filter) ForRequest() func(*streams.Item) bool {
+	if f.c.fast != nil {
+		return f.match
+	}
+	overruns := 0
+	return f.c.filterNoting(func(failure string) bool {
+		if failure == FailureCost {
+			overruns++
+		}
+		return overruns < maxOverruns
+	})
+}
+
+// CompileFilter compiles a condition over `item`, at most 2 KB. The error says
+// what is wrong and where, for whoever wrote the filter.
+func CompileFilter(expr string) (*Filter, error) {
 	if len(expr) > maxExpr {
 		return nil, fmt.Errorf("filter: must be at most %d bytes, this one has %d", maxExpr, len(expr))
 	}
@@ -182,18 +206,29 @@ func CompileFilter(expr string) (func(*streams.Item) bool, error) {
 		}
 		return nil, errors.New(strings.Join(texts, "\n"))
 	}
-	return c.filter(), nil
+	return &Filter{c, c.filter()}, nil
 }
 
-// filter is the condition as a func over items.
+// filter is the condition as a func over items, safe for concurrent use.
 func (c *condition) filter() func(*streams.Item) bool {
-	scopes := sync.Pool{New: func() any { return &scope{event: &zeroEvent, itemOf: &zeroEvent} }}
+	return c.filterNoting(func(string) bool { return true })
+}
+
+// filterNoting is filter that tells note why an item's could not be told, ""
+// where it could; once that says false, nothing matches.
+func (c *condition) filterNoting(note func(failure string) bool) func(*streams.Item) bool {
 	return func(item *streams.Item) bool {
-		s := scopes.Get().(*scope)
+		if !note("") {
+			return false
+		}
+		s := filterScopes.Get().(*scope)
 		s.line = itemView{item: item, line: &zeroLine}
-		ok, _ := c.eval(s)
+		ok, failure := c.eval(s)
 		s.line.item = nil
-		scopes.Put(s)
+		filterScopes.Put(s)
+		note(failure)
 		return ok
 	}
 }
+
+var filterScopes = sync.Pool{New: func() any { return &scope{event: &zeroEvent, itemOf: &zeroEvent} }}

@@ -86,12 +86,12 @@ func TestCompileFilter(t *testing.T) {
 		"item.name.lowerAscii().contains('oo')": "c",
 		"!(item.attributes.color == 'red')":     "",
 	} {
-		match, err := CompileFilter(src)
+		filter, err := CompileFilter(src)
 		if err != nil {
 			t.Errorf("%s: %v", src, err)
 			continue
 		}
-		got := ""
+		got, match := "", filter.ForRequest()
 		for _, item := range testItems[1:] {
 			if match(item) {
 				got += item.ID
@@ -124,12 +124,25 @@ func TestCompileFilterRefuses(t *testing.T) {
 func TestCostLimit(t *testing.T) {
 	const loops = "[1,2,3,4,5,6,7,8,9].all(a, [1,2,3,4,5,6,7,8,9].all(b, [1,2,3,4,5,6,7,8,9].all(c, [1,2,3,4,5,6,7,8,9].all(d, " +
 		"[1,2,3,4,5,6,7,8,9].all(e, [1,2,3,4,5,6,7,8,9].all(f, item.price < a + b + c + d + e + f))))))"
-	match, err := CompileFilter(loops)
+	filter, err := CompileFilter(loops)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if match(&streams.Item{Price: -1}) {
+	if filter.ForRequest()(&streams.Item{Price: -1}) {
 		t.Error("a filter over the limit matches")
+	}
+	bounded, err := CompileFilter("item.id == 'cheap' || " + loops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	match := bounded.ForRequest()
+	for range maxOverruns {
+		if !match(&streams.Item{ID: "cheap"}) || match(&streams.Item{Price: -1}) {
+			t.Error("what costs little must match, what costs much must not")
+		}
+	}
+	if match(&streams.Item{ID: "cheap"}) || !bounded.ForRequest()(&streams.Item{ID: "cheap"}) {
+		t.Error("the cost of a request is not bounded, or that of the next is, too")
 	}
 	c, _ := compile(loops, siteRun, true)
 	if ok, failure := c.eval(&scope{profile: &profiles.Profile{}}); ok || failure != FailureCost {
@@ -154,13 +167,14 @@ func FuzzCompileFilter(f *testing.F) {
 		f.Add(src)
 	}
 	f.Fuzz(func(t *testing.T, src string) {
-		match, err := CompileFilter(src)
-		if (match == nil) == (err == nil) {
+		filter, err := CompileFilter(src)
+		if (filter == nil) == (err == nil) {
 			t.Fatalf("neither a filter nor an error, or both: %v", err)
 		}
 		if err != nil {
 			return
 		}
+		match := filter.ForRequest()
 		for _, item := range testItems {
 			match(item)
 		}

@@ -101,12 +101,17 @@ func reset(e *Event) {
 	}
 }
 
+// tooLarge refuses an event of so many bytes.
+func tooLarge(size int) error {
+	return &InvalidError{Reason: ReasonTooLarge, Detail: "the event has " + strconv.Itoa(size) +
+		" bytes; at most " + strconv.Itoa(MaxEvent) + " are allowed: send fewer properties"}
+}
+
 // checkText refuses what no parser should see.
 func checkText(value []byte) error {
 	switch {
 	case len(value) > MaxEvent+slack:
-		return &InvalidError{Reason: ReasonTooLarge, Detail: "the event has " + strconv.Itoa(len(value)) +
-			" bytes; at most " + strconv.Itoa(MaxEvent) + " are allowed: send fewer properties"}
+		return tooLarge(len(value))
 	case len(bytes.TrimSpace(value)) == 0:
 		return malformed("the event is empty; send a JSON object")
 	case !utf8.Valid(value):

@@ -156,6 +156,9 @@ func (d *Decoder) prepare(c *Call, e *edits, o *IngestOptions) {
 	}
 	event := &e.event
 	event.MessageID = ""
+	if c.Err == nil && len(sent) > MaxEvent {
+		c.Err = tooLarge(len(sent))
+	}
 	if c.Err == nil {
 		src := source{logged: o.Now, history: o.History}
 		c.Err = d.decode(c.JSON, &src, event)

@@ -172,11 +172,12 @@ func TestDeadLetter(t *testing.T) {
 
 func TestRefusedCallsKeepTheirID(t *testing.T) {
 	large := `{"type":"track","event":"x","userId":"1","messageId":"m1","properties":{"x":"` + strings.Repeat("x", 2*MaxEvent) + `"}}`
-	calls, err := (&Decoder{}).ParseIngest("batch", []byte(`{"batch":[`+large+`,{"messageId":7},"x"]}`), IngestOptions{})
+	little := `{"type":"track","event":"x","userId":"1","messageId":"m2","properties":{"x":"` + strings.Repeat("x", MaxEvent-60) + `"}}`
+	calls, err := (&Decoder{}).ParseIngest("batch", []byte(`{"batch":[`+large+`,{"messageId":7},"x",`+little+`]}`), IngestOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"m1", "7", ""} {
+	for i, want := range []string{"m1", "7", "", "m2"} {
 		if calls[i].Err == nil || calls[i].MessageID != want {
 			t.Errorf("call %d: id %q, %v", i, calls[i].MessageID, calls[i].Err)
 		}

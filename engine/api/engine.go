@@ -84,7 +84,7 @@ type Customers interface {
 	Rank(ctx context.Context, id streams.Identifier, req *recommender.Request, answer *recommender.Answer) error
 	// Messages lists messages, newest first, and the cursor of the next page,
 	// "" at the end.
-	Messages(q MessageQuery) (list []streams.Message, next string)
+	Messages(ctx context.Context, q MessageQuery) (list []streams.Message, next string)
 }
 
 // MessageQuery selects messages; the zero value of a field selects all.

@@ -161,7 +161,7 @@ func (f *fakeEngine) Rank(_ context.Context, id streams.Identifier, req *recomme
 	return nil
 }
 
-func (f *fakeEngine) Messages(q MessageQuery) ([]streams.Message, string) {
+func (f *fakeEngine) Messages(_ context.Context, q MessageQuery) ([]streams.Message, string) {
 	f.queries = append(f.queries, q)
 	return f.messages, "17"
 }

@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"github.com/rapport-engine/rapport/rules"
-	"github.com/rapport-engine/rapport/streams"
 )
 
 const (
@@ -12,22 +11,20 @@ const (
 	filtersKept = 256     // in each generation
 )
 
-type itemFilter = func(*streams.Item) bool
-
 // filterCache keeps compiled filters by their text, in two generations: when
 // the younger is full it becomes the older, and what was not used since then
 // goes.
 type filterCache struct {
 	mu           sync.RWMutex // guards both maps
-	young, older map[string]itemFilter
+	young, older map[string]*rules.Filter
 }
 
 func newFilterCache() *filterCache {
-	return &filterCache{young: map[string]itemFilter{}}
+	return &filterCache{young: map[string]*rules.Filter{}}
 }
 
 // compile returns the filter of a text; its error says what is wrong in it.
-func (c *filterCache) compile(text string) (itemFilter, error) {
+func (c *filterCache) compile(text string) (*rules.Filter, error) {
 	c.mu.RLock()
 	f, ok := c.young[text]
 	c.mu.RUnlock()
@@ -46,7 +43,7 @@ func (c *filterCache) compile(text string) (itemFilter, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.young) >= filtersKept {
-		c.older, c.young = c.young, make(map[string]itemFilter, filtersKept)
+		c.older, c.young = c.young, make(map[string]*rules.Filter, filtersKept)
 	}
 	c.young[text] = f
 	return f, nil

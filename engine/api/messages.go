@@ -26,7 +26,9 @@ func (s *Server) messages(ctx *fasthttp.RequestCtx, _ scope) {
 		}
 		q.Profile = s.canonical(id)
 	}
-	list, next := s.engine.Messages(q)
+	call, cancel := s.callContext()
+	defer cancel()
+	list, next := s.engine.Messages(call, q)
 	if list == nil {
 		list = []streams.Message{}
 	}

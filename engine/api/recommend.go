@@ -199,7 +199,7 @@ func (s *Server) fillOne(c *recommendCall, p *params) *badInput {
 		if err != nil {
 			return &badInput{fasthttp.StatusUnprocessableEntity, err.Error()}
 		}
-		r.Filter = f
+		r.Filter = f.ForRequest()
 	}
 	c.shows = append(c.shows, shown{p.fields, p.explain})
 	return nil
