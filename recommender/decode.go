@@ -148,6 +148,7 @@ func (m *models) decode(b []byte) error {
 	m.newest.Store(d.time())
 	m.viewed.decode(d)
 	m.bought.decode(d)
+	m.follows.decode(d)
 	m.trends.decode(d)
 	m.sessions.decode(d)
 	m.index.decode(d)

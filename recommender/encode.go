@@ -27,6 +27,7 @@ func (m *models) encode(b []byte) []byte {
 	b = binary.AppendVarint(b, m.newest.Load())
 	b = m.viewed.state.Load().encode(b)
 	b = m.bought.state.Load().encode(b)
+	b = m.follows.state.Load().encode(b)
 	b = m.trends.state.Load().encode(b)
 	b = m.sessions.encode(b)
 	b = m.index.encode(b)
@@ -45,19 +46,22 @@ func appendLandmark(b []byte, started bool, landmark int64) []byte {
 	return binary.AppendVarint(append(b, 1), landmark)
 }
 
+// holds reports whether anything is known of an item that has room.
+func (st *pairState) holds(i uint32) bool { return st.sum(i) > 0 || st.items.get(i).row.Load() != nil }
+
 func (st *pairState) encode(b []byte) []byte {
 	b = appendLandmark(b, st.started, st.landmark)
 	n := 0
 	for i := range st.items.len() {
-		if st.sum(i) > 0 {
+		if st.holds(i) {
 			n++
 		}
 	}
 	b = binary.AppendUvarint(b, uint64(n))
 	for i := range st.items.len() {
-		if sum := st.sum(i); sum > 0 {
+		if st.holds(i) {
 			b = le.AppendUint32(b, i)
-			b = le.AppendUint32(b, math.Float32bits(sum))
+			b = le.AppendUint32(b, math.Float32bits(st.sum(i)))
 			b = st.items.get(i).row.Load().encode(b)
 		}
 	}

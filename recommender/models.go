@@ -15,6 +15,7 @@ type models struct {
 	newest    atomic.Int64  // greatest time of an event learned, Unix ms
 	viewed    *pairs        // viewed_together
 	bought    *pairs        // bought_together
+	follows   *pairs        // what was viewed after an item; session
 	trends    *trending     // trending
 	sessions  *sessions     // items viewed in sessions in progress
 	index     *sessionIndex // session: sessions of the past and in progress
@@ -43,6 +44,7 @@ func newModels(c *Config, ids *table) *models {
 		positions: positions{},
 		viewed:    newPairs(c.ViewHalfLife.Milliseconds(), c.Neighbors),
 		bought:    newPairs(c.BuyHalfLife.Milliseconds(), c.Neighbors),
+		follows:   newPairs(c.ViewHalfLife.Milliseconds(), c.Neighbors),
 		trends:    newTrending(c.TrendHalfLife.Milliseconds(), c.Top, ids),
 		sessions:  newSessions(c.Sessions, c.SessionGap.Milliseconds()),
 		index:     newSessionIndex(c.PastSessions, c.Session.Depth),

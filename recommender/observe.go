@@ -155,6 +155,7 @@ func (m *models) learnView(l *lesson) {
 	}
 	if others.n > 0 && !others.again {
 		m.returns.learn(fresh)
+		m.learnFollowing(i, &others, l.at)
 	}
 	if place < 0 {
 		return

@@ -10,24 +10,27 @@ import (
 // the defaults named beside the fields, which serve every data set that was
 // measured (docs/recommender.md).
 type SessionParams struct {
-	Items      int     // 10: newest items of the session in progress that are looked at, at most 10
-	Depth      int     // 128: newest sessions looked at for each of them, rounded up to a power of two
-	Candidates int     // 128: sessions compared in all; the newest item's come first
-	Recency    float64 // 1: items after which an item of the session in progress weighs 1/e
-	Age        float64 // 100: days after which a past session weighs 1/e
-	Distance   float64 // 0.5: items away from the shared one at which an item of a past session weighs 1/e
-	Before     float64 // 0.5: what an item before the shared one weighs against one after it
-	Shared     float64 // 1: items back in the session in progress at which the newest shared one weighs 1/e
-	Return     float64 // 9: times the share of views that go back in their session: what an older item of it weighs
-	BackOff    float64 // 1.5: weight of viewed_together, against neighbours of a similarity of one
-	Pairs      int     // 3: newest items whose neighbours back-off looks at
+	Items       int     // 10: newest items of the session in progress that are looked at, at most 10
+	Depth       int     // 128: newest sessions looked at for each of them, rounded up to a power of two
+	Candidates  int     // 96: sessions compared in all; the newest item's come first
+	Recency     float64 // 1: items after which an item of the session in progress weighs 1/e
+	Age         float64 // 100: days after which a past session weighs 1/e
+	Distance    float64 // 0.5: items away from the shared one at which an item of a past session weighs 1/e
+	Before      float64 // 0.5: what an item before the shared one weighs against one after it
+	Shared      float64 // 1: items back in the session in progress at which the newest shared one weighs 1/e
+	Return      float64 // 9: times the share of views that go back in their session: what an older item of it weighs
+	BackOff     float64 // 1.5: weight of viewed_together, against neighbours of a similarity of one
+	Follow      float64 // 0.25: weight of what directly followed the item, as a share of all that did
+	FollowProof float64 // 15: views added to all that did: the more, the less a few prove
+	FollowDecay float64 // 0.3: what an item of the session in progress weighs there against the one after it
+	Pairs       int     // 3: newest items whose neighbours, and what followed them, are looked at
 }
 
 func (p SessionParams) withDefaults() SessionParams {
 	setInt(&p.Items, contextItems)
 	p.Items = min(p.Items, contextItems)
 	setInt(&p.Depth, 128)
-	setInt(&p.Candidates, 128)
+	setInt(&p.Candidates, 96)
 	setFloat(&p.Recency, 1)
 	setFloat(&p.Age, 100)
 	setFloat(&p.Distance, 0.5)
@@ -36,6 +39,9 @@ func (p SessionParams) withDefaults() SessionParams {
 	setFloat(&p.Return, 9)
 	setFloat(&p.BackOff, 1.5)
 	setInt(&p.Pairs, 3)
+	setFloat(&p.Follow, 0.25)
+	setFloat(&p.FollowProof, 15)
+	setFloat(&p.FollowDecay, 0.3)
 	return p
 }
 
@@ -101,9 +107,10 @@ func (s *scratch) fillSession() {
 	}
 	w := s.m.weights
 	s.context = s.context[:min(len(s.context), w.Items)]
-	s.scores.reset(w.Candidates*slotItems/2 + w.Pairs*s.m.viewed.slots)
+	s.scores.reset(w.Candidates*slotItems/2 + 2*w.Pairs*s.m.viewed.slots)
 	support := s.scoreSessions(w)
 	s.backOff(w, support)
+	s.following(w)
 	if s.req.Repeats {
 		s.favour(max(0.8, min(w.Return*s.m.returns.share(), 4)), s.contextBits())
 	}
