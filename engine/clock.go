@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 
+	"github.com/rapport-engine/rapport/rules"
 	"github.com/rapport-engine/rapport/streams"
 )
 
@@ -54,17 +55,27 @@ func (w *worker) tickLive(t int64) {
 		if !ok {
 			return
 		}
-		p := w.open(tm.Profile)
-		turn := w.turn(p, nil)
-		w.rules.Before(turn)
-		if expire {
-			w.rules.Expire(turn, tm)
-		} else {
-			w.rules.OnTimer(turn, tm)
-		}
-		w.store.Changed(p)
-		w.emit(turn)
+		w.fire(tm, expire)
 	}
+}
+
+// fire does what a timer that is due stands for, or drops it where it was due
+// before the log became live.
+func (w *worker) fire(tm rules.Timer, drop bool) {
+	if tm.Trigger == expiryTimer {
+		w.expire(tm.Profile)
+		return
+	}
+	p := w.open(tm.Profile)
+	turn := w.turn(p, nil)
+	w.rules.Before(turn)
+	if drop {
+		w.rules.Expire(turn, tm)
+	} else {
+		w.rules.OnTimer(turn, tm)
+	}
+	w.store.Changed(p)
+	w.emit(turn)
 }
 
 // tickHistory moves history's clock to t, through each instant at which a
@@ -80,12 +91,7 @@ func (w *worker) tickHistory(t int64) {
 			break
 		}
 		w.state.Now = max(w.state.Now, tm.Due)
-		p := w.open(tm.Profile)
-		turn := w.turn(p, nil)
-		w.rules.Before(turn)
-		w.rules.OnTimer(turn, tm)
-		w.store.Changed(p)
-		w.emit(turn)
+		w.fire(tm, false)
 	}
 	w.state.Now = t
 	w.clock.Store(t)

@@ -2,12 +2,12 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-json"
 
 	"github.com/rapport-engine/rapport/engine/profiles"
-	"github.com/rapport-engine/rapport/rules"
 	"github.com/rapport-engine/rapport/streams"
 )
 
@@ -34,7 +34,7 @@ func (w *worker) route(rec *streams.Record, e *streams.Event) *profiles.Profile 
 			}
 			return p
 		}
-		if contains(passed, p.AliasOf) {
+		if slices.Contains(passed, p.AliasOf) {
 			w.counts.Looped++
 			return p
 		}
@@ -98,13 +98,17 @@ func (w *worker) sendLink(l streams.Link) {
 	if w.cfg.Identity.Blocked[l.From] || w.cfg.Identity.Blocked[l.To] {
 		return
 	}
+	w.counts.Links++
+	w.sendOwn(streams.KindLink, l.From, &l)
+}
+
+// sendOwn sends a record of Rapport's own to the home of an identifier.
+func (w *worker) sendOwn(kind, to string, l *streams.Link) {
 	value, err := json.Marshal(l)
 	if err != nil {
 		panic("BUG: cannot encode a link: " + err.Error())
 	}
-	w.counts.Links++
-	kind := []streams.Header{{Key: streams.HeaderKind, Value: []byte(streams.KindLink)}}
-	w.outbox.event(w.partitionOf(l.From), l.From, value, kind)
+	w.outbox.event(w.partitionOf(to), to, value, []streams.Header{{Key: streams.HeaderKind, Value: []byte(kind)}})
 }
 
 // linkMessage lets feedback that names nothing but the message find its
@@ -113,52 +117,55 @@ func (w *worker) linkMessage(m *streams.Message) {
 	w.sendLink(streams.Link{From: messagePrefix + m.ID, To: m.Profile, At: m.At.UnixMilli()})
 }
 
-// onLink makes an identifier at home here the alias of a stronger one.
+// onLink makes an identifier at home here the alias of a stronger one, and ships
+// there what it has collected.
 func (w *worker) onLink(rec *streams.Record) {
 	var l streams.Link
-	switch err := json.Unmarshal(rec.Value, &l); {
-	case err != nil:
-		w.deadLetter(rec, fmt.Errorf("cannot read a link: %w", err))
-		return
-	case !streams.Named(l.From) || !streams.Named(l.To):
-		w.deadLetter(rec, fmt.Errorf("cannot link %.300q to %.300q: each must be type:value", l.From, l.To))
+	if !w.readLink(rec, &l) {
 		return
 	}
 	p := w.open(l.From)
 	result := profiles.Link(p, l, w.cfg.Identity)
-	w.store.Changed(p)
 	switch result.Kind {
 	case profiles.Linked:
 		w.counts.Aliases++
-		w.superseded(p, result.Ended)
-	case profiles.Conflict, profiles.Blocked:
+		w.store.Changed(p)
+		w.ship(p, &l)
+	case profiles.Conflict, profiles.Blocked, profiles.Forbidden:
 		w.counts.Conflicts++
+		w.store.Changed(p)
+		w.refuse(&l, false)
+		if result.Freed != "" {
+			w.refuse(&streams.Link{From: p.Id, To: result.Freed, At: l.At}, false)
+		}
 	case profiles.PassOn:
 		w.sendLink(result.PassOn)
 	}
 }
 
-// superseded counts the runs that end because their customer is somebody known.
-func (w *worker) superseded(p *profiles.Profile, ended []*profiles.Run) {
-	t := w.turn(p, nil)
-	for _, run := range ended {
-		t.Skips = append(t.Skips, rules.Skip{Trigger: run.Trigger, Step: int(run.Step), Reason: skipSuperseded})
-		t.Ended = append(t.Ended, run.Trigger)
-		w.counts.skip(run.Trigger, skipSuperseded)
+// readLink decodes a link; what is none becomes a dead letter.
+func (w *worker) readLink(rec *streams.Record, l *streams.Link) bool {
+	switch err := json.Unmarshal(rec.Value, l); {
+	case err != nil:
+		w.deadLetter(rec, fmt.Errorf("cannot read a link: %w", err))
+		return false
+	case !streams.Named(l.From) || !streams.Named(l.To) || l.By != "" && (!streams.Named(l.By) || !streams.Named(l.Of)):
+		w.deadLetter(rec, fmt.Errorf("cannot link %.300q to %.300q: each must be type:value", l.From, l.To))
+		return false
 	}
-	w.state.tally(t)
-	if w.watch != nil && len(ended) > 0 {
-		w.watch(t)
+	return true
+}
+
+// unblocked takes identifiers that link nothing off an event, but for the one
+// that it is applied to.
+func (w *worker) unblocked(p *profiles.Profile, e *streams.Event) {
+	if len(w.cfg.Identity.Blocked) == 0 {
+		return
 	}
+	e.Identifiers = slices.DeleteFunc(e.Identifiers, func(id streams.Identifier) bool {
+		s := id.String()
+		return s != p.Id && w.cfg.Identity.Blocked[s]
+	})
 }
 
 func (w *worker) partitionOf(id string) int32 { return streams.Partition(id, w.cfg.Partitions) }
-
-func contains(list []string, s string) bool {
-	for i := range list {
-		if list[i] == s {
-			return true
-		}
-	}
-	return false
-}

@@ -23,7 +23,7 @@ func newCollector(e *Engine) *collector {
 		failures: desc("condition_failures_total", "Conditions that could not be told and were false, by trigger and kind (missing: no such key or a wrong type; cost: over the limit).", "trigger", "kind"),
 		letters:  desc("dead_letters_total", "Records that could not be applied, by reason.", "reason"),
 		issues:   desc("event_issues_total", "Oddities in events that were applied, by reason.", "reason"),
-		other:    desc("fold_total", "What else the fold did: duplicates and repeats dropped, forwards, links.", "what"),
+		other:    desc("fold_total", "What else the fold did: duplicates and repeats dropped, forwards, links, merges.", "what"),
 		segments: desc("segment_customers", "Customers in each segment, of the partitions of this process.", "segment"),
 		gauges:   desc("size", "Profiles, their bytes, items and partitions held by this process.", "what"),
 	}
@@ -44,7 +44,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	each2(ch, c.failures, n.Failures)
 	each(ch, c.other, map[string]int64{
 		"duplicates": n.Duplicates, "repeated": n.Repeated, "forwarded": n.Forwarded, "links": n.Links,
-		"aliases": n.Aliases, "conflicts": n.Conflicts, "looped": n.Looped, "sessions": n.Sessions, "orders": n.Orders,
+		"aliases": n.Aliases, "merges": n.Merges, "merge_cut": n.Cut, "undone": n.Undone, "conflicts": n.Conflicts, "looped": n.Looped, "sessions": n.Sessions, "orders": n.Orders,
 	})
 	c.sizes(ch)
 }

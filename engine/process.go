@@ -44,10 +44,15 @@ func (w *worker) step(rec *streams.Record) {
 // apply routes a decoded event to its customer's profile, changes it and runs
 // the triggers; or forwards it to the partition where that profile lives.
 func (w *worker) apply(rec *streams.Record, e *streams.Event) {
+	if undo, permit := e.Unlink(); undo || permit {
+		w.unlink(rec, e, permit)
+		return
+	}
 	p := w.route(rec, e)
 	if p == nil {
 		return // forwarded, or nobody's
 	}
+	w.unblocked(p, e)
 	t := w.turn(p, e)
 	w.rules.Before(t)
 	outcome := w.cfg.Profile.Apply(p, e, w.state.Now, w.item)
@@ -82,6 +87,12 @@ func (w *worker) own(rec *streams.Record) bool {
 	case streams.KindSegment: // it was applied where it arose
 	case streams.KindRules:
 		w.onRules(rec)
+	case streams.KindRefuse:
+		w.onRefuse(rec)
+	case streams.KindMerge, streams.KindUnmerge:
+		w.onMerge(rec, string(rec.Header(streams.HeaderKind)))
+	case streams.KindUnlink:
+		w.onUnlink(rec)
 	case streams.KindCatalog:
 		w.onCatalog(rec)
 	default:

@@ -17,7 +17,7 @@ import (
 )
 
 // maxAliases bounds the way from an identifier to its profile.
-const maxAliases = 8
+const maxAliases = 64
 
 // Profile returns a private copy of the customer's profile; a weaker
 // identifier leads to the profile that it points to. ErrNotFound where nothing

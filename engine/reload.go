@@ -113,6 +113,7 @@ func (w *worker) setTimers() {
 
 // waitFor notes what a customer waits for: moments, and changes of items.
 func (w *worker) waitFor(p *profiles.Profile) {
+	w.setExpiry(p)
 	w.rules.Timers(p, w.state.Now, &w.env, w.timers.Push)
 	if w.rules.HasItemStarts() {
 		w.interests.Add(p)

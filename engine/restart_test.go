@@ -83,6 +83,10 @@ func (s *simulation) snapshot(t *testing.T, p int) {
 	}
 	s.saved[p].state = c.meta.State
 	for _, blob := range c.dirty {
+		if blob.Data == nil {
+			delete(s.saved[p].profiles, blob.ID)
+			continue
+		}
 		s.saved[p].profiles[blob.ID] = blob.Data
 	}
 }
@@ -120,7 +124,8 @@ func (s *simulation) run(t *testing.T, r *rand.Rand, chaos bool) {
 	t.Helper()
 	for busy := true; busy; {
 		busy = false
-		for p, w := range s.workers {
+		for _, p := range r.Perm(len(s.workers)) {
+			w := s.workers[p]
 			from := int(w.applied.Load())
 			if from == len(s.logs[p]) {
 				continue
@@ -130,12 +135,7 @@ func (s *simulation) run(t *testing.T, r *rand.Rand, chaos bool) {
 			if err := w.process(t.Context(), slices.Clone(s.logs[p][from:to])); err != nil {
 				t.Fatal(err)
 			}
-			if chaos && r.IntN(4) == 0 {
-				s.snapshot(t, p)
-			}
-			if chaos && r.IntN(6) == 0 {
-				s.restart(t, p)
-			}
+			s.disturb(t, r, p, chaos)
 		}
 	}
 }

@@ -25,6 +25,9 @@ type Counts struct {
 	Forwarded  int64 // events sent on to another partition
 	Links      int64 // links sent
 	Aliases    int64 // identifiers that became aliases
+	Merges     int64 // what an identifier had collected, merged into a profile
+	Cut        int64 // things left out of a merge that was too large
+	Undone     int64 // links undone
 	Conflicts  int64 // links refused
 	Looped     int64 // forwards that came back
 	Profiles   int64 // profiles created
@@ -115,6 +118,9 @@ func (c *Counts) add(o *Counts) {
 	c.Forwarded += o.Forwarded
 	c.Links += o.Links
 	c.Aliases += o.Aliases
+	c.Merges += o.Merges
+	c.Cut += o.Cut
+	c.Undone += o.Undone
 	c.Conflicts += o.Conflicts
 	c.Looped += o.Looped
 	c.Profiles += o.Profiles

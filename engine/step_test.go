@@ -53,6 +53,10 @@ func FuzzStep(f *testing.F) {
 	f.Add([]byte(strings.Replace(good, "timestamp", "t", 1)), []byte("anonymous:a"), "", "", "", "", int64(math.MaxInt64))
 	f.Add([]byte(strings.Replace(good, "timestamp", "t", 1)), []byte("anonymous:a"), "", "live", "", "", int64(math.MaxInt64))
 	f.Add([]byte(good), []byte("anonymous:a"), "", "live", "", "", int64(math.MinInt64))
+	f.Add([]byte(`{"from":"anonymous:a","to":"user:1","at":5,"profile":"2AEB"}`), []byte("user:1"), "merge", "", "events/1/0/5/0", "", int64(1772445600000))
+	f.Add([]byte(`{"from":"anonymous:a","to":"user:1","at":5,"profile":"2AEB"}`), []byte("user:1"), "unmerge", "", "", "", int64(1772445600000))
+	f.Add([]byte(`{"from":"anonymous:a","to":"user:1","of":"email:a@b.c","by":"user:1"}`), []byte("user:1"), "refuse", "", "", "", int64(1772445600000))
+	f.Add([]byte(`{"from":"anonymous:a","to":"user:1","at":5}`), []byte("anonymous:a"), "unlink", "", "", "", int64(1772445600000))
 	e := stopped(f)
 	f.Fuzz(func(t *testing.T, value, key []byte, kind, clock, effect, first string, logged int64) {
 		w := foldAlone(e)

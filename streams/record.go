@@ -33,6 +33,10 @@ const TrustAnonymous = "anonymous"
 const (
 	KindForward = "forward" // an event on its way to another identifier's partition
 	KindLink    = "link"    // a Link: the identifier points to a stronger one
+	KindRefuse  = "refuse"  // a Link that was refused: to its profile, which does not have the identifier
+	KindMerge   = "merge"   // a Merge: what a weaker identifier had collected
+	KindUnlink  = "unlink"  // a Link that is undone, or permitted again
+	KindUnmerge = "unmerge" // a Merge that is undone
 	KindCatalog = "catalog" // a CatalogChanges: what changed in the catalogue
 	KindRules   = "rules"   // the rules that run from here on
 	KindSegment = "segment" // an event of Rapport's own, applied already: a customer entered or exited a segment
@@ -66,13 +70,6 @@ func (r *Record) Header(key string) []byte {
 		}
 	}
 	return nil
-}
-
-// Link is the value of a KindLink record, sent to the home partition of From.
-type Link struct {
-	From string `json:"from"` // the weaker identifier, "type:value"
-	To   string `json:"to"`   // the stronger one
-	At   int64  `json:"at"`   // Unix ms, of the event that said so
 }
 
 // CatalogChange is one changed item, with the values before and after; New is

@@ -94,7 +94,7 @@ func (s *testShop) login(born string) {
 	for _, id := range []string{olena, "anonymous:a42", "email:olena@example.com", "email:OLENA@example.com", "phone:+380501234567", "phone:0501234567", "card:7001"} {
 		s.until(id+" to be Olena", func() bool { return s.profile(id).ID == olena })
 	}
-	p := s.knows(olena, 1)
+	p := s.knows(olena, 2)
 	if !p.Known || p.Traits["name"] != "Olena" || !p.Consents["email"] || len(p.Identifiers) != 5 {
 		s.t.Errorf("%+v", p)
 	}
@@ -121,8 +121,8 @@ func (s *testShop) channels() {
 		s.t.Errorf("%+v", m.Data)
 	}
 	s.events(trackBy("call_center", "phone", "0501234567", "Customer Seen", ""))
-	p := s.knows(olena, 5)
-	if p.Orders.Count != 1 || p.Orders.Revenue != 180 || len(p.Cart.Items) != 0 || len(p.Channels) != 4 || p.Channels["web"].Events != 2 {
+	p := s.knows(olena, 6)
+	if p.Orders.Count != 1 || p.Orders.Revenue != 180 || len(p.Cart.Items) != 0 || len(p.Channels) != 4 || p.Channels["web"].Events != 3 {
 		s.t.Errorf("%+v", p)
 	}
 	s.timeline("Customer Seen", "Order Completed", "Product Added", "Product Viewed")
@@ -175,7 +175,7 @@ func (s *testShop) consent() {
 	if m := s.hook.of(olena, "news")[0]; m.Channel != "sms" || m.To != "+380501234567" {
 		s.t.Errorf("%+v", m)
 	}
-	s.knows(olena, 8)
+	s.knows(olena, 9)
 }
 
 // crowd lets some visitors look at the same items, one after the other.

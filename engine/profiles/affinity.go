@@ -35,8 +35,7 @@ func prefer(list []*Affinity, name string, weight float64, at int64) []*Affinity
 	}
 	score := math.Log2(weight) + float64(at)/halfLife
 	if i := slices.IndexFunc(list, func(a *Affinity) bool { return a.Name == name }); i >= 0 {
-		hi, lo := max(float64(list[i].Score), score), min(float64(list[i].Score), score)
-		list[i].Score = float32(hi + math.Log2(1+math.Exp2(lo-hi)))
+		list[i].Score = addScores(float64(list[i].Score), score)
 		return list
 	}
 	if len(list) < maxAffinities {
@@ -47,6 +46,12 @@ func prefer(list []*Affinity, name string, weight float64, at int64) []*Affinity
 		weakest.Name, weakest.Score = name, float32(score)
 	}
 	return list
+}
+
+// addScores returns the logarithm of the sum of two weights.
+func addScores(a, b float64) float32 {
+	hi, lo := max(a, b), min(a, b)
+	return float32(hi + math.Log2(1+math.Exp2(lo-hi)))
 }
 
 func compareAffinity(a, b *Affinity) int {

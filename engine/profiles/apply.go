@@ -35,6 +35,9 @@ type Outcome struct {
 // nil for what it does not know, and may be nil itself. Apply does not keep e,
 // but p's strings share memory with it until p is encoded.
 func (s *Settings) Apply(p *Profile, e *streams.Event, now int64, item func(id string) *streams.Item) Outcome {
+	if now == 0 { // the log has had no tick yet
+		now = e.LoggedAt
+	}
 	if !p.dedupe(e.MessageID, now, s.MaxDedupe) {
 		return Outcome{Duplicate: true}
 	}
@@ -48,7 +51,7 @@ func (s *Settings) Apply(p *Profile, e *streams.Event, now int64, item func(id s
 	p.Events++
 	p.applyContext(e)
 	p.applyChannel(e)
-	p.applyTraits(e, &out)
+	p.applyTraits(e, now, &out)
 	p.subscription(e, &out)
 	p.applyInterest(e, item)
 	p.applyAffinity(e, item)
@@ -112,19 +115,18 @@ func (p *Profile) applyIdentifiers(e *streams.Event, out *Outcome) {
 	if len(p.Identifiers) == 0 {
 		p.Identifiers = append(p.Identifiers, p.Id)
 	}
+	if p.Blocked {
+		return // several customers share it
+	}
 	for _, id := range e.Identifiers {
-		if !own.Stronger(id) || hasIdentifier(p.Identifiers, id) {
+		if !own.Stronger(id) || hasIdentifier(p.Identifiers, id) || hasIdentifier(p.Refused, id) {
 			continue
 		}
 		if len(p.Identifiers) >= maxIdentifiers {
 			out.Issues = append(out.Issues, "too_many_identifiers")
 			break
 		}
-		i := slices.IndexFunc(p.Identifiers, func(o string) bool { return id.Stronger(parse(o)) })
-		if i < 0 {
-			i = len(p.Identifiers)
-		}
-		p.Identifiers = slices.Insert(p.Identifiers, i, id.String())
+		p.list(id)
 		out.Unlinked = append(out.Unlinked, id)
 	}
 	for _, id := range e.Claimed {
@@ -132,6 +134,15 @@ func (p *Profile) applyIdentifiers(e *streams.Event, out *Outcome) {
 			p.Claimed = append(p.Claimed, id.String())
 		}
 	}
+}
+
+// list puts an identifier into its place, the stronger first.
+func (p *Profile) list(id streams.Identifier) {
+	i := slices.IndexFunc(p.Identifiers, func(o string) bool { return id.Stronger(parse(o)) })
+	if i < 0 {
+		i = len(p.Identifiers)
+	}
+	p.Identifiers = slices.Insert(p.Identifiers, i, id.String())
 }
 
 // hasIdentifier looks for id without building its string.
@@ -145,23 +156,24 @@ func hasIdentifier(list []string, id streams.Identifier) bool {
 	return false
 }
 
-// applyContext keeps the first and last time, and of the latest event what its
-// context says of the customer.
+// applyContext keeps the first and last time, and of what each context says of
+// the customer the latest.
 func (p *Profile) applyContext(e *streams.Event) {
 	if p.FirstAt == 0 || e.At < p.FirstAt {
 		p.FirstAt = e.At
 	}
-	latest := e.At >= p.LastAt
 	p.LastAt = max(p.LastAt, e.At)
-	keep := func(to *string, from string) {
-		if from != "" && (latest || *to == "") {
-			*to = from
-		}
-	}
-	keep(&p.Locale, cut(e.Locale, maxText))
-	keep(&p.Timezone, cut(e.Timezone, maxText))
+	keepLatest(&p.Locale, &p.LocaleAt, cut(e.Locale, maxText), e.At)
+	keepLatest(&p.Timezone, &p.TimezoneAt, cut(e.Timezone, maxText), e.At)
 	if len(e.PushToken) <= maxToken {
-		keep(&p.PushToken, e.PushToken)
+		keepLatest(&p.PushToken, &p.PushTokenAt, e.PushToken, e.At)
+	}
+}
+
+// keepLatest replaces a value by one that was said later, or first.
+func keepLatest(to *string, toAt *int64, from string, at int64) {
+	if from != "" && (at >= *toAt || *to == "") {
+		*to, *toAt = from, at
 	}
 }
 
@@ -175,17 +187,9 @@ func (p *Profile) tally(counted map[string]bool, e *streams.Event, now int64) {
 	if !counted[e.Name] {
 		return
 	}
-	i := slices.IndexFunc(p.Counts, func(c *EventCount) bool { return c.Name >= e.Name })
-	if i < 0 {
-		i = len(p.Counts)
-	}
-	if i == len(p.Counts) || p.Counts[i].Name != e.Name {
-		p.Counts = slices.Insert(p.Counts, i, &EventCount{Name: e.Name})
-	}
-	c := p.Counts[i]
+	c := p.eventCount(e.Name)
 	c.LastAt = max(c.LastAt, e.At)
 	at, _ := slices.BinarySearch(c.At, e.At)
 	c.At = slices.Insert(c.At, at, e.At)
-	old, _ := slices.BinarySearch(c.At, now-countedFor)
-	c.At = slices.Delete(c.At, 0, max(old, len(c.At)-maxCounted))
+	c.trim(now)
 }

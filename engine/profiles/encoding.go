@@ -59,7 +59,7 @@ func decode(id string, data []byte, p *Profile) error {
 // so that no append can write into it, and so are the ends of lists that other
 // packages shorten.
 func recycle(p *Profile) {
-	p.Traits, p.Timeline, p.Decisions = nil, nil, nil
+	p.Traits, p.Timeline, p.Decisions, p.Shipped = nil, nil, nil, nil
 	for _, r := range p.Runs {
 		r.Event = nil
 	}
@@ -84,6 +84,7 @@ func clearTail[T any](s []*T) { clear(s[len(s):cap(s)]) }
 func squeeze(p *Profile) {
 	p.Identifiers = slices.DeleteFunc(p.Identifiers, func(id string) bool { return id == p.Id })
 	p.Id = ""
+	p.contextAges()
 	usual := p.usualChannel()
 	squeezeInterests(p.Viewed, p.LastAt, usual)
 	squeezeInterests(p.Wishlist, p.LastAt, usual)
@@ -109,6 +110,7 @@ func squeeze(p *Profile) {
 func expand(p *Profile) {
 	p.Traits = slices.Clip(p.Traits)
 	p.Timeline = slices.Clip(p.Timeline)
+	p.Shipped = slices.Clip(p.Shipped)
 	for _, r := range p.Runs {
 		r.Event = slices.Clip(r.Event)
 	}
@@ -120,6 +122,7 @@ func expand(p *Profile) {
 	for _, c := range p.Channels {
 		c.LastAt += c.FirstAt
 	}
+	p.contextAges()
 	usual := p.usualChannel()
 	expandInterests(p.Viewed, p.LastAt, usual)
 	expandInterests(p.Wishlist, p.LastAt, usual)
@@ -136,6 +139,19 @@ func expand(p *Profile) {
 		p.Session.LastAt += p.Session.StartedAt
 		p.viewedInSession()
 	}
+}
+
+// contextAges makes times of when something was said ages before LastAt, which
+// is 0 for most, and ages times.
+func (p *Profile) contextAges() {
+	age := func(said string, at *int64) {
+		if said != "" {
+			*at = p.LastAt - *at
+		}
+	}
+	age(p.Locale, &p.LocaleAt)
+	age(p.Timezone, &p.TimezoneAt)
+	age(p.PushToken, &p.PushTokenAt)
 }
 
 // usualChannel is the one that lists leave out at rest.

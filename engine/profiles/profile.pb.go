@@ -57,19 +57,29 @@ type Profile struct {
 	Counts        []*EventCount          `protobuf:"bytes,26,rep,name=counts,proto3" json:"counts,omitempty"`     // events that a loaded rule counts
 	Events        uint64                 `protobuf:"varint,27,opt,name=events,proto3" json:"events,omitempty"`    // own applied events, see API.md
 	Sessions      uint64                 `protobuf:"varint,28,opt,name=sessions,proto3" json:"sessions,omitempty"`
-	FirstAt       int64                  `protobuf:"varint,29,opt,name=first_at,json=firstAt,proto3" json:"first_at,omitempty"`             // behaviour only
-	LastAt        int64                  `protobuf:"varint,30,opt,name=last_at,json=lastAt,proto3" json:"last_at,omitempty"`                // behaviour only: the latest At
-	Conflicts     []string               `protobuf:"bytes,31,rep,name=conflicts,proto3" json:"conflicts,omitempty"`                         // second profiles that claimed this identifier
-	Blocked       bool                   `protobuf:"varint,32,opt,name=blocked,proto3" json:"blocked,omitempty"`                            // after too many conflicts: links nothing
-	SoftBounces   int64                  `protobuf:"varint,33,opt,name=soft_bounces,json=softBounces,proto3" json:"soft_bounces,omitempty"` // in a row
-	TraitsAt      int64                  `protobuf:"varint,34,opt,name=traits_at,json=traitsAt,proto3" json:"traits_at,omitempty"`          // of the latest identify
-	TimelineAt    int64                  `protobuf:"varint,35,opt,name=timeline_at,json=timelineAt,proto3" json:"timeline_at,omitempty"`    // of the newest event in timeline
-	Segments      []*Membership          `protobuf:"bytes,80,rep,name=segments,proto3" json:"segments,omitempty"`                           // in order of name
-	Decisions     []byte                 `protobuf:"bytes,81,opt,name=decisions,proto3" json:"decisions,omitempty"`                         // a DecisionLog, decoded only when asked for
-	Touches       []*Touch               `protobuf:"bytes,82,rep,name=touches,proto3" json:"touches,omitempty"`                             // what caps count, oldest first
-	Goals         []*Goal                `protobuf:"bytes,83,rep,name=goals,proto3" json:"goals,omitempty"`                                 // that may still be reached, oldest first
-	Inbox         []*Pending             `protobuf:"bytes,84,rep,name=inbox,proto3" json:"inbox,omitempty"`                                 // messages that wait for the customer, oldest first
-	Rules         int64                  `protobuf:"varint,85,opt,name=rules,proto3" json:"rules,omitempty"`                                // number of the rules that segments were last measured by
+	FirstAt       int64                  `protobuf:"varint,29,opt,name=first_at,json=firstAt,proto3" json:"first_at,omitempty"`                  // behaviour only
+	LastAt        int64                  `protobuf:"varint,30,opt,name=last_at,json=lastAt,proto3" json:"last_at,omitempty"`                     // behaviour only: the latest At
+	Conflicts     []string               `protobuf:"bytes,31,rep,name=conflicts,proto3" json:"conflicts,omitempty"`                              // second profiles that claimed this identifier
+	Blocked       bool                   `protobuf:"varint,32,opt,name=blocked,proto3" json:"blocked,omitempty"`                                 // after too many conflicts: links nothing
+	SoftBounces   int64                  `protobuf:"varint,33,opt,name=soft_bounces,json=softBounces,proto3" json:"soft_bounces,omitempty"`      // in a row
+	TraitsAt      int64                  `protobuf:"varint,34,opt,name=traits_at,json=traitsAt,proto3" json:"traits_at,omitempty"`               // of the latest identify
+	TimelineAt    int64                  `protobuf:"varint,35,opt,name=timeline_at,json=timelineAt,proto3" json:"timeline_at,omitempty"`         // of the newest event in timeline
+	Segments      []*Membership          `protobuf:"bytes,80,rep,name=segments,proto3" json:"segments,omitempty"`                                // in order of name
+	Decisions     []byte                 `protobuf:"bytes,81,opt,name=decisions,proto3" json:"decisions,omitempty"`                              // a DecisionLog, decoded only when asked for
+	Touches       []*Touch               `protobuf:"bytes,82,rep,name=touches,proto3" json:"touches,omitempty"`                                  // what caps count, oldest first
+	Goals         []*Goal                `protobuf:"bytes,83,rep,name=goals,proto3" json:"goals,omitempty"`                                      // that may still be reached, oldest first
+	Inbox         []*Pending             `protobuf:"bytes,84,rep,name=inbox,proto3" json:"inbox,omitempty"`                                      // messages that wait for the customer, oldest first
+	Rules         int64                  `protobuf:"varint,85,opt,name=rules,proto3" json:"rules,omitempty"`                                     // number of the rules that segments were last measured by
+	TraitAges     []int64                `protobuf:"varint,70,rep,packed,name=trait_ages,json=traitAges,proto3" json:"trait_ages,omitempty"`     // for each trait, in order of name: how long before traits_at it was set; none: all at traits_at
+	TraitRemovals []*Removal             `protobuf:"bytes,71,rep,name=trait_removals,json=traitRemovals,proto3" json:"trait_removals,omitempty"` // traits removed in the last 7 days, in order of name
+	LocaleAt      int64                  `protobuf:"varint,72,opt,name=locale_at,json=localeAt,proto3" json:"locale_at,omitempty"`               // of the event that said locale; at rest: how long before last_at
+	TimezoneAt    int64                  `protobuf:"varint,73,opt,name=timezone_at,json=timezoneAt,proto3" json:"timezone_at,omitempty"`         // likewise
+	PushTokenAt   int64                  `protobuf:"varint,74,opt,name=push_token_at,json=pushTokenAt,proto3" json:"push_token_at,omitempty"`    // likewise
+	Shipped       []byte                 `protobuf:"bytes,75,opt,name=shipped,proto3" json:"shipped,omitempty"`                                  // an alias entry: the profile that it was, for an undo
+	ExpiresAt     int64                  `protobuf:"varint,76,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`            // an alias entry: when shipped, or the entry of a message, is dropped
+	Refused       []string               `protobuf:"bytes,77,rep,name=refused,proto3" json:"refused,omitempty"`                                  // identifiers that stayed with another profile; latest last, at most 20
+	Forbidden     []string               `protobuf:"bytes,78,rep,name=forbidden,proto3" json:"forbidden,omitempty"`                              // profiles that an undo keeps this identifier from, in order
+	LinkedAt      int64                  `protobuf:"varint,79,opt,name=linked_at,json=linkedAt,proto3" json:"linked_at,omitempty"`               // an alias entry: when the link was made
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -387,6 +397,76 @@ func (x *Profile) GetInbox() []*Pending {
 func (x *Profile) GetRules() int64 {
 	if x != nil {
 		return x.Rules
+	}
+	return 0
+}
+
+func (x *Profile) GetTraitAges() []int64 {
+	if x != nil {
+		return x.TraitAges
+	}
+	return nil
+}
+
+func (x *Profile) GetTraitRemovals() []*Removal {
+	if x != nil {
+		return x.TraitRemovals
+	}
+	return nil
+}
+
+func (x *Profile) GetLocaleAt() int64 {
+	if x != nil {
+		return x.LocaleAt
+	}
+	return 0
+}
+
+func (x *Profile) GetTimezoneAt() int64 {
+	if x != nil {
+		return x.TimezoneAt
+	}
+	return 0
+}
+
+func (x *Profile) GetPushTokenAt() int64 {
+	if x != nil {
+		return x.PushTokenAt
+	}
+	return 0
+}
+
+func (x *Profile) GetShipped() []byte {
+	if x != nil {
+		return x.Shipped
+	}
+	return nil
+}
+
+func (x *Profile) GetExpiresAt() int64 {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return 0
+}
+
+func (x *Profile) GetRefused() []string {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
+func (x *Profile) GetForbidden() []string {
+	if x != nil {
+		return x.Forbidden
+	}
+	return nil
+}
+
+func (x *Profile) GetLinkedAt() int64 {
+	if x != nil {
+		return x.LinkedAt
 	}
 	return 0
 }
@@ -2820,7 +2900,7 @@ var File_engine_profiles_profile_proto protoreflect.FileDescriptor
 
 const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\n" +
-	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\xdc\r\n" +
+	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\xb0\x10\n" +
 	"\aProfile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\balias_of\x18\x02 \x01(\tR\aaliasOf\x12 \n" +
@@ -2869,7 +2949,20 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\atouches\x18R \x03(\v2\x1a.rapport.profiles.v1.TouchR\atouches\x12/\n" +
 	"\x05goals\x18S \x03(\v2\x19.rapport.profiles.v1.GoalR\x05goals\x122\n" +
 	"\x05inbox\x18T \x03(\v2\x1c.rapport.profiles.v1.PendingR\x05inbox\x12\x14\n" +
-	"\x05rules\x18U \x01(\x03R\x05rules\"e\n" +
+	"\x05rules\x18U \x01(\x03R\x05rules\x12\x1d\n" +
+	"\n" +
+	"trait_ages\x18F \x03(\x03R\ttraitAges\x12C\n" +
+	"\x0etrait_removals\x18G \x03(\v2\x1c.rapport.profiles.v1.RemovalR\rtraitRemovals\x12\x1b\n" +
+	"\tlocale_at\x18H \x01(\x03R\blocaleAt\x12\x1f\n" +
+	"\vtimezone_at\x18I \x01(\x03R\n" +
+	"timezoneAt\x12\"\n" +
+	"\rpush_token_at\x18J \x01(\x03R\vpushTokenAt\x12\x18\n" +
+	"\ashipped\x18K \x01(\fR\ashipped\x12\x1d\n" +
+	"\n" +
+	"expires_at\x18L \x01(\x03R\texpiresAt\x12\x18\n" +
+	"\arefused\x18M \x03(\tR\arefused\x12\x1c\n" +
+	"\tforbidden\x18N \x03(\tR\tforbidden\x12\x1b\n" +
+	"\tlinked_at\x18O \x01(\x03R\blinkedAt\"e\n" +
 	"\aConsent\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
 	"\agranted\x18\x02 \x01(\bR\agranted\x12\x0e\n" +
@@ -3157,22 +3250,23 @@ var file_engine_profiles_profile_proto_depIdxs = []int32{
 	26, // 18: rapport.profiles.v1.Profile.touches:type_name -> rapport.profiles.v1.Touch
 	27, // 19: rapport.profiles.v1.Profile.goals:type_name -> rapport.profiles.v1.Goal
 	28, // 20: rapport.profiles.v1.Profile.inbox:type_name -> rapport.profiles.v1.Pending
-	5,  // 21: rapport.profiles.v1.Line.ops:type_name -> rapport.profiles.v1.CartOp
-	4,  // 22: rapport.profiles.v1.Cart.lines:type_name -> rapport.profiles.v1.Line
-	7,  // 23: rapport.profiles.v1.Cart.removals:type_name -> rapport.profiles.v1.Removal
-	5,  // 24: rapport.profiles.v1.Removal.ops:type_name -> rapport.profiles.v1.CartOp
-	10, // 25: rapport.profiles.v1.Orders.recent:type_name -> rapport.profiles.v1.Order
-	11, // 26: rapport.profiles.v1.Orders.notes:type_name -> rapport.profiles.v1.OrderNote
-	4,  // 27: rapport.profiles.v1.Order.products:type_name -> rapport.profiles.v1.Line
-	15, // 28: rapport.profiles.v1.Timeline.entries:type_name -> rapport.profiles.v1.Entry
-	21, // 29: rapport.profiles.v1.Run.matches:type_name -> rapport.profiles.v1.ItemMatch
-	22, // 30: rapport.profiles.v1.TriggerState.items:type_name -> rapport.profiles.v1.ItemMark
-	25, // 31: rapport.profiles.v1.DecisionLog.decisions:type_name -> rapport.profiles.v1.Decision
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	7,  // 21: rapport.profiles.v1.Profile.trait_removals:type_name -> rapport.profiles.v1.Removal
+	5,  // 22: rapport.profiles.v1.Line.ops:type_name -> rapport.profiles.v1.CartOp
+	4,  // 23: rapport.profiles.v1.Cart.lines:type_name -> rapport.profiles.v1.Line
+	7,  // 24: rapport.profiles.v1.Cart.removals:type_name -> rapport.profiles.v1.Removal
+	5,  // 25: rapport.profiles.v1.Removal.ops:type_name -> rapport.profiles.v1.CartOp
+	10, // 26: rapport.profiles.v1.Orders.recent:type_name -> rapport.profiles.v1.Order
+	11, // 27: rapport.profiles.v1.Orders.notes:type_name -> rapport.profiles.v1.OrderNote
+	4,  // 28: rapport.profiles.v1.Order.products:type_name -> rapport.profiles.v1.Line
+	15, // 29: rapport.profiles.v1.Timeline.entries:type_name -> rapport.profiles.v1.Entry
+	21, // 30: rapport.profiles.v1.Run.matches:type_name -> rapport.profiles.v1.ItemMatch
+	22, // 31: rapport.profiles.v1.TriggerState.items:type_name -> rapport.profiles.v1.ItemMark
+	25, // 32: rapport.profiles.v1.DecisionLog.decisions:type_name -> rapport.profiles.v1.Decision
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_engine_profiles_profile_proto_init() }

@@ -45,6 +45,11 @@ func (m *Profile) CloneVT() *Profile {
 	r.TraitsAt = m.TraitsAt
 	r.TimelineAt = m.TimelineAt
 	r.Rules = m.Rules
+	r.LocaleAt = m.LocaleAt
+	r.TimezoneAt = m.TimezoneAt
+	r.PushTokenAt = m.PushTokenAt
+	r.ExpiresAt = m.ExpiresAt
+	r.LinkedAt = m.LinkedAt
 	if rhs := m.Identifiers; rhs != nil {
 		tmpContainer := make([]string, len(rhs))
 		copy(tmpContainer, rhs)
@@ -200,6 +205,33 @@ func (m *Profile) CloneVT() *Profile {
 			tmpContainer[k] = v.CloneVT()
 		}
 		r.Inbox = tmpContainer
+	}
+	if rhs := m.TraitAges; rhs != nil {
+		tmpContainer := make([]int64, len(rhs))
+		copy(tmpContainer, rhs)
+		r.TraitAges = tmpContainer
+	}
+	if rhs := m.TraitRemovals; rhs != nil {
+		tmpContainer := make([]*Removal, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.TraitRemovals = tmpContainer
+	}
+	if rhs := m.Shipped; rhs != nil {
+		tmpBytes := make([]byte, len(rhs))
+		copy(tmpBytes, rhs)
+		r.Shipped = tmpBytes
+	}
+	if rhs := m.Refused; rhs != nil {
+		tmpContainer := make([]string, len(rhs))
+		copy(tmpContainer, rhs)
+		r.Refused = tmpContainer
+	}
+	if rhs := m.Forbidden; rhs != nil {
+		tmpContainer := make([]string, len(rhs))
+		copy(tmpContainer, rhs)
+		r.Forbidden = tmpContainer
 	}
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
@@ -1062,6 +1094,109 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 			i--
 			dAtA[i] = 0x82
 		}
+	}
+	if m.LinkedAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.LinkedAt))
+		i--
+		dAtA[i] = 0x4
+		i--
+		dAtA[i] = 0xf8
+	}
+	if len(m.Forbidden) > 0 {
+		for iNdEx := len(m.Forbidden) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Forbidden[iNdEx])
+			copy(dAtA[i:], m.Forbidden[iNdEx])
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Forbidden[iNdEx])))
+			i--
+			dAtA[i] = 0x4
+			i--
+			dAtA[i] = 0xf2
+		}
+	}
+	if len(m.Refused) > 0 {
+		for iNdEx := len(m.Refused) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Refused[iNdEx])
+			copy(dAtA[i:], m.Refused[iNdEx])
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Refused[iNdEx])))
+			i--
+			dAtA[i] = 0x4
+			i--
+			dAtA[i] = 0xea
+		}
+	}
+	if m.ExpiresAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.ExpiresAt))
+		i--
+		dAtA[i] = 0x4
+		i--
+		dAtA[i] = 0xe0
+	}
+	if len(m.Shipped) > 0 {
+		i -= len(m.Shipped)
+		copy(dAtA[i:], m.Shipped)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Shipped)))
+		i--
+		dAtA[i] = 0x4
+		i--
+		dAtA[i] = 0xda
+	}
+	if m.PushTokenAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.PushTokenAt))
+		i--
+		dAtA[i] = 0x4
+		i--
+		dAtA[i] = 0xd0
+	}
+	if m.TimezoneAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.TimezoneAt))
+		i--
+		dAtA[i] = 0x4
+		i--
+		dAtA[i] = 0xc8
+	}
+	if m.LocaleAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.LocaleAt))
+		i--
+		dAtA[i] = 0x4
+		i--
+		dAtA[i] = 0xc0
+	}
+	if len(m.TraitRemovals) > 0 {
+		for iNdEx := len(m.TraitRemovals) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.TraitRemovals[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+			i--
+			dAtA[i] = 0x4
+			i--
+			dAtA[i] = 0xba
+		}
+	}
+	if len(m.TraitAges) > 0 {
+		var pksize2 int
+		for _, num := range m.TraitAges {
+			pksize2 += protohelpers.SizeOfVarint(uint64(num))
+		}
+		i -= pksize2
+		j1 := i
+		for _, num1 := range m.TraitAges {
+			num := uint64(num1)
+			for num >= 1<<7 {
+				dAtA[j1] = uint8(uint64(num)&0x7f | 0x80)
+				num >>= 7
+				j1++
+			}
+			dAtA[j1] = uint8(num)
+			j1++
+		}
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(pksize2))
+		i--
+		dAtA[i] = 0x4
+		i--
+		dAtA[i] = 0xb2
 	}
 	if m.TimelineAt != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.TimelineAt))
@@ -3622,23 +3757,31 @@ func (m *Profile) ResetVT() {
 		}
 		f17 := m.Counts[:0]
 		f18 := m.Conflicts[:0]
+		f19 := m.TraitAges[:0]
+		for _, mm := range m.TraitRemovals {
+			mm.ResetVT()
+		}
+		f20 := m.TraitRemovals[:0]
+		f21 := m.Shipped[:0]
+		f22 := m.Refused[:0]
+		f23 := m.Forbidden[:0]
 		for _, mm := range m.Segments {
 			mm.ResetVT()
 		}
-		f19 := m.Segments[:0]
-		f20 := m.Decisions[:0]
+		f24 := m.Segments[:0]
+		f25 := m.Decisions[:0]
 		for _, mm := range m.Touches {
 			mm.ResetVT()
 		}
-		f21 := m.Touches[:0]
+		f26 := m.Touches[:0]
 		for _, mm := range m.Goals {
 			mm.ResetVT()
 		}
-		f22 := m.Goals[:0]
+		f27 := m.Goals[:0]
 		for _, mm := range m.Inbox {
 			mm.ResetVT()
 		}
-		f23 := m.Inbox[:0]
+		f28 := m.Inbox[:0]
 		m.Reset()
 		m.Identifiers = f0
 		m.Claimed = f1
@@ -3659,11 +3802,16 @@ func (m *Profile) ResetVT() {
 		m.Triggers = f16
 		m.Counts = f17
 		m.Conflicts = f18
-		m.Segments = f19
-		m.Decisions = f20
-		m.Touches = f21
-		m.Goals = f22
-		m.Inbox = f23
+		m.TraitAges = f19
+		m.TraitRemovals = f20
+		m.Shipped = f21
+		m.Refused = f22
+		m.Forbidden = f23
+		m.Segments = f24
+		m.Decisions = f25
+		m.Touches = f26
+		m.Goals = f27
+		m.Inbox = f28
 	}
 }
 func (m *Profile) ReturnToVTPool() {
@@ -4482,6 +4630,50 @@ func (m *Profile) SizeVT() (n int) {
 	}
 	if m.TimelineAt != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.TimelineAt))
+	}
+	if len(m.TraitAges) > 0 {
+		l = 0
+		for _, e := range m.TraitAges {
+			l += protohelpers.SizeOfVarint(uint64(e))
+		}
+		n += 2 + protohelpers.SizeOfVarint(uint64(l)) + l
+	}
+	if len(m.TraitRemovals) > 0 {
+		for _, e := range m.TraitRemovals {
+			l = e.SizeVT()
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
+	if m.LocaleAt != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.LocaleAt))
+	}
+	if m.TimezoneAt != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.TimezoneAt))
+	}
+	if m.PushTokenAt != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.PushTokenAt))
+	}
+	l = len(m.Shipped)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.ExpiresAt != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.ExpiresAt))
+	}
+	if len(m.Refused) > 0 {
+		for _, s := range m.Refused {
+			l = len(s)
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
+	if len(m.Forbidden) > 0 {
+		for _, s := range m.Forbidden {
+			l = len(s)
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
+	if m.LinkedAt != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.LinkedAt))
 	}
 	if len(m.Segments) > 0 {
 		for _, e := range m.Segments {
@@ -6621,6 +6813,316 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.TimelineAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 70:
+			if wireType == 0 {
+				var v int64
+				for shift := uint(0); ; shift += 7 {
+					if shift >= 64 {
+						return protohelpers.ErrIntOverflow
+					}
+					if iNdEx >= l {
+						return io.ErrUnexpectedEOF
+					}
+					b := dAtA[iNdEx]
+					iNdEx++
+					v |= int64(b&0x7F) << shift
+					if b < 0x80 {
+						break
+					}
+				}
+				m.TraitAges = append(m.TraitAges, v)
+			} else if wireType == 2 {
+				var packedLen int
+				for shift := uint(0); ; shift += 7 {
+					if shift >= 64 {
+						return protohelpers.ErrIntOverflow
+					}
+					if iNdEx >= l {
+						return io.ErrUnexpectedEOF
+					}
+					b := dAtA[iNdEx]
+					iNdEx++
+					packedLen |= int(b&0x7F) << shift
+					if b < 0x80 {
+						break
+					}
+				}
+				if packedLen < 0 {
+					return protohelpers.ErrInvalidLength
+				}
+				postIndex := iNdEx + packedLen
+				if postIndex < 0 {
+					return protohelpers.ErrInvalidLength
+				}
+				if postIndex > l {
+					return io.ErrUnexpectedEOF
+				}
+				var elementCount int
+				var count int
+				for _, integer := range dAtA[iNdEx:postIndex] {
+					if integer < 128 {
+						count++
+					}
+				}
+				elementCount = count
+				if elementCount != 0 && len(m.TraitAges) == 0 && cap(m.TraitAges) < elementCount {
+					m.TraitAges = make([]int64, 0, elementCount)
+				}
+				for iNdEx < postIndex {
+					var v int64
+					for shift := uint(0); ; shift += 7 {
+						if shift >= 64 {
+							return protohelpers.ErrIntOverflow
+						}
+						if iNdEx >= l {
+							return io.ErrUnexpectedEOF
+						}
+						b := dAtA[iNdEx]
+						iNdEx++
+						v |= int64(b&0x7F) << shift
+						if b < 0x80 {
+							break
+						}
+					}
+					m.TraitAges = append(m.TraitAges, v)
+				}
+			} else {
+				return fmt.Errorf("proto: wrong wireType = %d for field TraitAges", wireType)
+			}
+		case 71:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TraitRemovals", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.TraitRemovals) == cap(m.TraitRemovals) {
+				m.TraitRemovals = append(m.TraitRemovals, &Removal{})
+			} else {
+				m.TraitRemovals = m.TraitRemovals[:len(m.TraitRemovals)+1]
+				if m.TraitRemovals[len(m.TraitRemovals)-1] == nil {
+					m.TraitRemovals[len(m.TraitRemovals)-1] = &Removal{}
+				}
+			}
+			if err := m.TraitRemovals[len(m.TraitRemovals)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 72:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LocaleAt", wireType)
+			}
+			m.LocaleAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.LocaleAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 73:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TimezoneAt", wireType)
+			}
+			m.TimezoneAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.TimezoneAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 74:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PushTokenAt", wireType)
+			}
+			m.PushTokenAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.PushTokenAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 75:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Shipped", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Shipped = append(m.Shipped[:0], dAtA[iNdEx:postIndex]...)
+			if m.Shipped == nil {
+				m.Shipped = []byte{}
+			}
+			iNdEx = postIndex
+		case 76:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ExpiresAt", wireType)
+			}
+			m.ExpiresAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ExpiresAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 77:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Refused", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Refused = append(m.Refused, string(dAtA[iNdEx:postIndex]))
+			iNdEx = postIndex
+		case 78:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Forbidden", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Forbidden = append(m.Forbidden, string(dAtA[iNdEx:postIndex]))
+			iNdEx = postIndex
+		case 79:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LinkedAt", wireType)
+			}
+			m.LinkedAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.LinkedAt |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -13940,6 +14442,321 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.TimelineAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 70:
+			if wireType == 0 {
+				var v int64
+				for shift := uint(0); ; shift += 7 {
+					if shift >= 64 {
+						return protohelpers.ErrIntOverflow
+					}
+					if iNdEx >= l {
+						return io.ErrUnexpectedEOF
+					}
+					b := dAtA[iNdEx]
+					iNdEx++
+					v |= int64(b&0x7F) << shift
+					if b < 0x80 {
+						break
+					}
+				}
+				m.TraitAges = append(m.TraitAges, v)
+			} else if wireType == 2 {
+				var packedLen int
+				for shift := uint(0); ; shift += 7 {
+					if shift >= 64 {
+						return protohelpers.ErrIntOverflow
+					}
+					if iNdEx >= l {
+						return io.ErrUnexpectedEOF
+					}
+					b := dAtA[iNdEx]
+					iNdEx++
+					packedLen |= int(b&0x7F) << shift
+					if b < 0x80 {
+						break
+					}
+				}
+				if packedLen < 0 {
+					return protohelpers.ErrInvalidLength
+				}
+				postIndex := iNdEx + packedLen
+				if postIndex < 0 {
+					return protohelpers.ErrInvalidLength
+				}
+				if postIndex > l {
+					return io.ErrUnexpectedEOF
+				}
+				var elementCount int
+				var count int
+				for _, integer := range dAtA[iNdEx:postIndex] {
+					if integer < 128 {
+						count++
+					}
+				}
+				elementCount = count
+				if elementCount != 0 && len(m.TraitAges) == 0 && cap(m.TraitAges) < elementCount {
+					m.TraitAges = make([]int64, 0, elementCount)
+				}
+				for iNdEx < postIndex {
+					var v int64
+					for shift := uint(0); ; shift += 7 {
+						if shift >= 64 {
+							return protohelpers.ErrIntOverflow
+						}
+						if iNdEx >= l {
+							return io.ErrUnexpectedEOF
+						}
+						b := dAtA[iNdEx]
+						iNdEx++
+						v |= int64(b&0x7F) << shift
+						if b < 0x80 {
+							break
+						}
+					}
+					m.TraitAges = append(m.TraitAges, v)
+				}
+			} else {
+				return fmt.Errorf("proto: wrong wireType = %d for field TraitAges", wireType)
+			}
+		case 71:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TraitRemovals", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.TraitRemovals) == cap(m.TraitRemovals) {
+				m.TraitRemovals = append(m.TraitRemovals, &Removal{})
+			} else {
+				m.TraitRemovals = m.TraitRemovals[:len(m.TraitRemovals)+1]
+				if m.TraitRemovals[len(m.TraitRemovals)-1] == nil {
+					m.TraitRemovals[len(m.TraitRemovals)-1] = &Removal{}
+				}
+			}
+			if err := m.TraitRemovals[len(m.TraitRemovals)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 72:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LocaleAt", wireType)
+			}
+			m.LocaleAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.LocaleAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 73:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TimezoneAt", wireType)
+			}
+			m.TimezoneAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.TimezoneAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 74:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PushTokenAt", wireType)
+			}
+			m.PushTokenAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.PushTokenAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 75:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Shipped", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Shipped = dAtA[iNdEx:postIndex]
+			iNdEx = postIndex
+		case 76:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ExpiresAt", wireType)
+			}
+			m.ExpiresAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ExpiresAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 77:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Refused", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			var stringValue string
+			if intStringLen > 0 {
+				stringValue = unsafe.String(&dAtA[iNdEx], intStringLen)
+			}
+			m.Refused = append(m.Refused, stringValue)
+			iNdEx = postIndex
+		case 78:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Forbidden", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			var stringValue string
+			if intStringLen > 0 {
+				stringValue = unsafe.String(&dAtA[iNdEx], intStringLen)
+			}
+			m.Forbidden = append(m.Forbidden, stringValue)
+			iNdEx = postIndex
+		case 79:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LinkedAt", wireType)
+			}
+			m.LinkedAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.LinkedAt |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

@@ -43,6 +43,8 @@ type shard struct {
 type opened struct {
 	p       *Profile
 	changed bool
+	deleted bool // its bytes go, unless it is changed again
+	hidden  bool // deleted, and not opened again
 }
 
 // maxFree bounds the decoded profiles kept for reuse; each takes some 10 KB.
@@ -92,7 +94,11 @@ func (s *Store) Open(id string) (p *Profile, created bool) {
 	if p = s.Lookup(id); p != nil {
 		return p, false
 	}
-	o := s.take(id)
+	o := s.open[id]
+	if o == nil {
+		o = s.take(id)
+	}
+	o.hidden = false
 	o.p.Id = id
 	o.p.Identifiers = append(o.p.Identifiers, id)
 	return o.p, true
@@ -101,6 +107,9 @@ func (s *Store) Open(id string) (p *Profile, created bool) {
 // Lookup is Open for a profile that must exist: nil if there is none.
 func (s *Store) Lookup(id string) *Profile {
 	if o := s.open[id]; o != nil {
+		if o.hidden {
+			return nil
+		}
 		return o.p
 	}
 	data, ok := s.get(id)
@@ -121,7 +130,7 @@ func (s *Store) take(id string) *opened {
 	} else {
 		o = &opened{p: &Profile{}}
 	}
-	o.changed = false
+	o.changed, o.deleted, o.hidden = false, false, false
 	s.open[id] = o
 	return o
 }
@@ -136,16 +145,42 @@ func (s *Store) Changed(p *Profile) {
 	panic("BUG: profile " + p.Id + " is not open")
 }
 
+// Delete drops a profile that Open or Lookup returned with the next Publish,
+// unless it is opened and changed again before. Only the worker may call it.
+func (s *Store) Delete(p *Profile) {
+	o := s.open[p.Id]
+	if o == nil || o.p != p {
+		panic("BUG: profile " + p.Id + " is not open")
+	}
+	recycle(p)
+	o.changed, o.deleted, o.hidden = false, true, true
+}
+
+// remove forgets what is at rest under id.
+func (s *Store) remove(id string) {
+	sh := s.shard(id)
+	sh.mu.Lock()
+	old, known := sh.blobs[id]
+	delete(sh.blobs, id)
+	sh.mu.Unlock()
+	if known {
+		s.count.Add(-1)
+		s.bytes.Add(-int64(len(id) + len(old)))
+	}
+}
+
 // Publish makes what changed visible to readers and forgets every decoded
 // profile; one that was created and not changed is gone. Only the worker may
 // call it.
 func (s *Store) Publish() {
 	for id, o := range s.open { // map order: each profile is published by itself
-		if o.changed {
+		switch {
+		case o.changed:
 			s.put(id, Encode(o.p))
-			if _, known := s.dirty[id]; !known {
-				s.dirty[strings.Clone(id)] = struct{}{}
-			}
+			s.markDirty(id)
+		case o.deleted:
+			s.remove(id)
+			s.markDirty(id)
 		}
 		if len(s.free) < maxFree {
 			recycle(o.p)
@@ -155,7 +190,14 @@ func (s *Store) Publish() {
 	clear(s.open)
 }
 
-// TakeDirty returns what was published since the last TakeDirty, by id. Only
+func (s *Store) markDirty(id string) {
+	if _, known := s.dirty[id]; !known {
+		s.dirty[strings.Clone(id)] = struct{}{}
+	}
+}
+
+// TakeDirty returns what was published since the last TakeDirty, by id; nil
+// Data is a profile that was deleted. Only
 // the worker may call it.
 func (s *Store) TakeDirty() []Blob {
 	blobs := make([]Blob, 0, len(s.dirty))

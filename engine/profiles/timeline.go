@@ -163,7 +163,10 @@ func (p *Profile) insertEntry(entry *Entry, at int64) {
 		entry.Older = at - newer
 	}
 	list = slices.Insert(list, i, entry)
-	t := Timeline{Entries: list[:min(len(list), maxTimeline)]}
+	p.setTimeline(&Timeline{Entries: list[:min(len(list), maxTimeline)]})
+}
+
+func (p *Profile) setTimeline(t *Timeline) {
 	b, err := t.MarshalVT()
 	if err != nil {
 		panic("BUG: cannot encode a timeline: " + err.Error())

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"slices"
 
@@ -13,9 +14,10 @@ import (
 // maxTraits bounds a profile's traits, in bytes of JSON.
 const maxTraits = 32 << 10
 
-// applyTraits merges the traits of an identify call: null removes one, and a
-// late call fills gaps only. Consents among them are answers, not traits.
-func (p *Profile) applyTraits(e *streams.Event, out *Outcome) {
+// applyTraits merges the traits of an identify call: of each trait the latest
+// value counts, whatever arrives first, and null removes it. Consents among them
+// are answers, not traits.
+func (p *Profile) applyTraits(e *streams.Event, now int64, out *Outcome) {
 	if e.Kind != streams.Identify || len(e.Traits) == 0 {
 		return
 	}
@@ -31,36 +33,104 @@ func (p *Profile) applyTraits(e *streams.Event, out *Outcome) {
 	if len(sent) == 0 {
 		return
 	}
-	merged, err := mergeTraits(p.Traits, sent, e.At < p.TraitsAt)
-	switch {
-	case err != nil:
-		out.Issues = append(out.Issues, "bad_traits")
-	case len(merged) > maxTraits:
-		out.Issues = append(out.Issues, "traits_too_large")
-	default:
-		p.Traits, p.TraitsAt = merged, max(p.TraitsAt, e.At)
+	if issue := p.setTraits(sent, e.At, now); issue != "" {
+		out.Issues = append(out.Issues, issue)
 	}
 }
 
-// mergeTraits returns old with what was sent, keys sorted.
-func mergeTraits(old []byte, sent map[string]json.RawMessage, late bool) ([]byte, error) {
-	all := map[string]json.RawMessage{}
-	if len(old) > 0 {
-		if err := json.Unmarshal(old, &all); err != nil {
+// setTraits sets what was not said of later already; null removes. It returns an
+// issue where it cannot.
+func (p *Profile) setTraits(sent map[string]json.RawMessage, at, now int64) (issue string) {
+	all, err := p.loadTraits()
+	if err != nil {
+		return "bad_traits"
+	}
+	for name, value := range sent { // map order: names differ
+		if t, had := all[name]; had && at < t.at {
+			continue
+		}
+		if string(bytes.TrimSpace(value)) == "null" {
+			value = nil
+		}
+		all[name] = trait{value, at}
+	}
+	return p.storeTraits(all, now)
+}
+
+// trait is what is known of one trait: its value, nil where it was removed, and
+// when that was said.
+type trait struct {
+	value json.RawMessage
+	at    int64
+}
+
+// maxTraitRemovals bounds the removed traits that are remembered.
+const maxTraitRemovals = 32
+
+// loadTraits returns all traits by name, removed ones included.
+func (p *Profile) loadTraits() (map[string]trait, error) {
+	values := map[string]json.RawMessage{}
+	if len(p.Traits) > 0 {
+		if err := json.Unmarshal(p.Traits, &values); err != nil {
 			return nil, err
 		}
 	}
-	for key, value := range sent { // map order: keys differ
-		_, had := all[key]
-		switch {
-		case late && had:
-		case string(bytes.TrimSpace(value)) == "null":
-			delete(all, key)
-		default:
-			all[key] = value
+	all := make(map[string]trait, len(values)+len(p.TraitRemovals))
+	for i, name := range slices.Sorted(maps.Keys(values)) {
+		t := trait{values[name], p.TraitsAt}
+		if i < len(p.TraitAges) {
+			t.at -= p.TraitAges[i]
+		}
+		all[name] = t
+	}
+	for _, r := range p.TraitRemovals {
+		if _, known := all[r.Id]; !known {
+			all[r.Id] = trait{at: r.At}
 		}
 	}
-	return encodeSorted(all)
+	return all, nil
+}
+
+// storeTraits puts traits back, names sorted; removals that no late event can
+// meet any more are forgotten. It returns an issue, and changes nothing, where
+// they are too large.
+func (p *Profile) storeTraits(all map[string]trait, now int64) (issue string) {
+	values, latest := map[string]json.RawMessage{}, p.TraitsAt
+	for name, t := range all { // map order: names differ
+		latest = max(latest, t.at)
+		if t.value != nil {
+			values[name] = t.value
+		}
+	}
+	encoded, err := encodeSorted(values)
+	switch {
+	case err != nil:
+		return "bad_traits"
+	case len(encoded) > maxTraits:
+		return "traits_too_large"
+	}
+	p.Traits, p.TraitsAt = encoded, latest
+	p.TraitAges, p.TraitRemovals = p.TraitAges[:0], nil
+	same := true
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		t := all[name]
+		if t.value == nil {
+			if t.at >= now-lateness {
+				p.TraitRemovals = append(p.TraitRemovals, &Removal{Id: name, At: t.at})
+			}
+			continue
+		}
+		p.TraitAges = append(p.TraitAges, latest-t.at)
+		same = same && t.at == latest
+	}
+	if same {
+		p.TraitAges = p.TraitAges[:0]
+	}
+	for len(p.TraitRemovals) > maxTraitRemovals {
+		oldest := slices.MinFunc(p.TraitRemovals, func(a, b *Removal) int { return cmp.Compare(a.At, b.At) })
+		p.TraitRemovals = slices.DeleteFunc(p.TraitRemovals, func(r *Removal) bool { return r == oldest })
+	}
+	return ""
 }
 
 func encodeSorted(all map[string]json.RawMessage) ([]byte, error) {
@@ -165,10 +235,5 @@ func text(props map[string]any, key string) string {
 // SetTraits sets traits, values in JSON, as an identify call at that time would;
 // false, and nothing changed, where they would be too large.
 func (p *Profile) SetTraits(values map[string]json.RawMessage, at int64) bool {
-	merged, err := mergeTraits(p.Traits, values, false)
-	if err != nil || len(merged) > maxTraits {
-		return false
-	}
-	p.Traits, p.TraitsAt = merged, max(p.TraitsAt, at)
-	return true
+	return p.setTraits(values, at, at) == ""
 }
