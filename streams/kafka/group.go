@@ -106,11 +106,14 @@ func runGroup(ctx context.Context, cfg Config, name, topic string, h Handler, co
 		cfg: &cfg, name: cfg.Prefix + name, topic: cfg.topic(topic), short: topic, handler: h, committed: committed,
 		metrics: newMetrics(cfg.Registerer), fail: fail, room: make(chan struct{}, 1), workers: map[int32]*worker{},
 	}
+	g.mu.Lock() // the client's callbacks, which may come at once, wait for what is set here
 	client, err := cfg.connect(g.options()...)
 	if err != nil {
+		g.mu.Unlock()
 		return err
 	}
 	g.client, g.admin = client, kadm.NewClient(client)
+	g.mu.Unlock()
 	g.poll(running)
 	err = g.stop()
 	client.CloseAllowingRebalance()
