@@ -23,6 +23,7 @@ func (w *worker) moveClock(rec *streams.Record) {
 		}
 	case bytes.Equal(value, clockLive):
 		w.goLive()
+		w.awaitMissing()
 		w.tickLive(min(rec.Time, maxTick))
 	default:
 		if t, ok := streams.ParseHistory(value); ok && !w.state.Live {

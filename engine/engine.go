@@ -48,6 +48,9 @@ type Options struct {
 	Unsynced bool
 	// Volatile keeps nothing: the embedded broker's log stays in memory.
 	Volatile bool
+	// AcceptLogLoss goes on where the log has lost records that the snapshots
+	// need, or is another one, instead of returning ErrLogLost.
+	AcceptLogLoss bool
 }
 
 // Engine is Rapport without its HTTP side: the partitions that this process
@@ -74,15 +77,15 @@ type Engine struct {
 	saving        sync.Mutex                    // one snapshot at a time; before mu
 	deliveries    map[string]*delivery.Delivery // by sink; deliver's own
 
-	mu       sync.RWMutex // guards what follows
-	running  bool
-	broker   *kafka.Embedded // nil with a Kafka of its own
-	client   kafka.Config
-	producer *kafka.Producer
-	store    snapshot.Store
-	starts   map[int32]int64 // of the log, at the start
-	owned    map[int32]*partition
-	gone     Counts // of partitions given up
+	mu          sync.RWMutex // guards what follows
+	running     bool
+	broker      *kafka.Embedded // nil with a Kafka of its own
+	client      kafka.Config
+	producer    *kafka.Producer
+	store       snapshot.Store
+	catalogLost bool // and that was accepted
+	owned       map[int32]*partition
+	gone        Counts // of partitions given up
 }
 
 // New checks the configuration and wires an engine; Run starts it.
@@ -193,8 +196,10 @@ func (e *Engine) open(ctx context.Context) error {
 	if err := e.openStore(ctx); err != nil {
 		return err
 	}
-	if e.starts, err = kafka.StartOffsets(ctx, e.client, kafka.TopicEvents); err != nil {
-		return err
+	if e.opts.AcceptLogLoss {
+		if e.catalogLost, err = e.acceptCatalogueLoss(ctx); err != nil {
+			return err
+		}
 	}
 	if err := e.restoreCatalogue(ctx); err != nil {
 		return err
@@ -312,9 +317,6 @@ func (e *Engine) goLive() { e.live.Store(true) }
 
 // Live reports whether the log has had a live event: it takes no history then.
 func (e *Engine) Live() bool { return e.live.Load() }
-
-// logStart is the first offset that the log of a partition had at the start.
-func (e *Engine) logStart(id int32) int64 { return e.starts[id] }
 
 // Partitions is the number of partitions of `events`.
 func (e *Engine) Partitions() int32 { return e.settings.Partitions }

@@ -25,7 +25,7 @@ func newCollector(e *Engine) *collector {
 		issues:   desc("event_issues_total", "Oddities in events that were applied, by reason.", "reason"),
 		other:    desc("fold_total", "What else the fold did: duplicates and repeats dropped, forwards, links, merges.", "what"),
 		segments: desc("segment_customers", "Customers in each segment, of the partitions of this process.", "segment"),
-		gauges:   desc("size", "Profiles, their bytes, items and partitions held by this process.", "what"),
+		gauges:   desc("size", "Profiles, their bytes, items and partitions held by this process; partitions that stand still; 1 while snapshots wait for their store.", "what"),
 	}
 }
 
@@ -43,23 +43,30 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	each2(ch, c.skipped, n.Skipped)
 	each2(ch, c.failures, n.Failures)
 	each(ch, c.other, map[string]int64{
-		"duplicates": n.Duplicates, "repeated": n.Repeated, "forwarded": n.Forwarded, "links": n.Links,
+		"duplicates": n.Duplicates, "repeated": n.Repeated, "gaps": n.Gaps, "forwarded": n.Forwarded, "links": n.Links,
 		"aliases": n.Aliases, "merges": n.Merges, "merge_cut": n.Cut, "undone": n.Undone, "conflicts": n.Conflicts, "looped": n.Looped, "sessions": n.Sessions, "orders": n.Orders,
 	})
 	c.sizes(ch)
 }
 
 func (c *collector) sizes(ch chan<- prometheus.Metric) {
-	var count, bytes, partitions int64
+	var count, bytes, partitions, stopped, waiting int64
 	for _, p := range c.e.ownedPartitions() {
 		count += int64(p.store.Len())
 		bytes += p.store.Bytes()
 		partitions++
+		if p.stopped.Load() != nil {
+			stopped++
+		}
 	}
 	for name, n := range c.e.SegmentSizes() {
 		ch <- prometheus.MustNewConstMetric(c.segments, prometheus.GaugeValue, float64(n), name)
 	}
-	for what, v := range map[string]int64{"profiles": count, "profile_bytes": bytes, "partitions": partitions, "items": int64(c.e.catalogue.Len())} {
+	if c.e.snapshotError.Load() != nil {
+		waiting = 1
+	}
+	for what, v := range map[string]int64{"profiles": count, "profile_bytes": bytes, "partitions": partitions, "items": int64(c.e.catalogue.Len()),
+		"partitions_stopped": stopped, "snapshots_waiting": waiting} {
 		ch <- prometheus.MustNewConstMetric(c.gauges, prometheus.GaugeValue, float64(v), what)
 	}
 }

@@ -60,6 +60,9 @@ func (e *Engine) checkpointModel(ctx context.Context) error {
 
 // restoreModel starts from the latest checkpoint; the tail comes from the log.
 func (e *Engine) restoreModel(ctx context.Context) error {
+	if e.opts.AcceptLogLoss {
+		return nil // its positions are of a log that may be another: it learns anew
+	}
 	data, err := e.store.GetObject(ctx, modelObject)
 	if errors.Is(err, snapshot.ErrNotFound) {
 		return nil

@@ -32,19 +32,21 @@ func (e partitions) Assigned(ctx context.Context, id int32) (int64, error) {
 	if err := p.saver.restore(ctx); err != nil {
 		return 0, err
 	}
-	ends, err := kafka.EndOffsets(ctx, e.client, kafka.TopicEvents)
+	log, err := e.logState(ctx, id)
+	if err == nil {
+		err = e.checkLog(p, log)
+	}
 	if err != nil {
 		return 0, err
 	}
-	p.tail = ends[id]
+	p.tail = log.end
 	e.mu.Lock()
 	e.owned[id] = p
 	e.mu.Unlock()
-	start := e.logStart(id)
 	if p.saver.last.Number == 0 {
-		return start, nil // nothing was ever folded: from the first record there is
+		return log.start, nil // nothing was ever folded: from the first record there is
 	}
-	model := max(e.model.Position(id), start) // what the model missed and is gone is gone
+	model := min(max(e.model.Position(id), log.start), log.end) // what the model missed and is gone is gone
 	return min(p.applied.Load(), model), nil
 }
 

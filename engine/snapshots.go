@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,8 +11,13 @@ import (
 	"github.com/rapport-engine/rapport/engine/snapshot"
 )
 
-// foldVersion changes whenever the same log would fold to another state.
-const foldVersion = 1
+// foldVersion changes whenever the same log would fold to another state. A
+// binary reads the snapshots of earlier versions, taken after their last effect.
+const foldVersion = 2
+
+// errGapped is returned while effects are missing: a snapshot would pass them
+// over for good.
+var errGapped = errors.New("effects are missing")
 
 // capture is one partition's state at an offset, on its way to the store.
 type capture struct {
@@ -26,6 +32,9 @@ type capture struct {
 func (w *worker) capture() (capture, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.state.Gaps) > 0 {
+		return capture{}, errGapped
+	}
 	encoded, err := json.Marshal(&w.state)
 	if err != nil {
 		return capture{}, fmt.Errorf("cannot encode the state of partition %d: %w", w.id, err)
@@ -40,10 +49,11 @@ func (w *worker) capture() (capture, error) {
 
 // saver writes one partition's snapshots, each naming the one before it.
 type saver struct {
-	w     *worker
-	store snapshot.Store
-	last  snapshot.Meta
-	kept  Counts // what last stands for: what came after it is counted again by whoever restores it
+	w       *worker
+	store   snapshot.Store
+	last    snapshot.Meta
+	topicID string // of the log that is folded
+	kept    Counts // what last stands for: what came after it is counted again by whoever restores it
 }
 
 // save snapshots the partition if anything happened since the last one: only
@@ -53,6 +63,9 @@ func (s *saver) save(ctx context.Context) error {
 		return nil
 	}
 	c, err := s.w.capture()
+	if errors.Is(err, errGapped) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -60,7 +73,7 @@ func (s *saver) save(ctx context.Context) error {
 		s.w.putBack(c.dirty)
 		return err
 	}
-	c.meta.Epoch, c.meta.Number = s.last.Epoch, s.last.Number+1
+	c.meta.Epoch, c.meta.Number, c.meta.TopicID = s.last.Epoch, s.last.Number+1, s.topicID
 	if err := s.store.Save(ctx, s.w.id, s.last, c.meta, c.dirty); err != nil {
 		s.w.putBack(c.dirty)
 		return fmt.Errorf("cannot save the snapshot of partition %d: %w", s.w.id, err)
@@ -100,8 +113,8 @@ func (s *saver) restore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot take over the snapshot of partition %d: %w", s.w.id, err)
 	}
-	if meta.Fold != 0 && meta.Fold != foldVersion {
-		return fmt.Errorf("cannot restore partition %d: its snapshot is of fold version %d, this binary's is %d: start the version that wrote it, or an empty data directory", s.w.id, meta.Fold, foldVersion)
+	if meta.Fold > foldVersion {
+		return fmt.Errorf("cannot restore partition %d: its snapshot is of fold version %d, this binary knows them up to %d: start the version that wrote it, or an empty data directory", s.w.id, meta.Fold, foldVersion)
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()

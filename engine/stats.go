@@ -22,6 +22,7 @@ type Counts struct {
 	Applied    int64 // events applied
 	Duplicates int64 // events dropped by messageId
 	Repeated   int64 // effects dropped by watermark
+	Gaps       int64 // effects not applied because one before them was missing
 	Forwarded  int64 // events sent on to another partition
 	Links      int64 // links sent
 	Aliases    int64 // identifiers that became aliases
@@ -115,6 +116,7 @@ func (c *Counts) add(o *Counts) {
 	c.Applied += o.Applied
 	c.Duplicates += o.Duplicates
 	c.Repeated += o.Repeated
+	c.Gaps += o.Gaps
 	c.Forwarded += o.Forwarded
 	c.Links += o.Links
 	c.Aliases += o.Aliases

@@ -51,8 +51,9 @@ type worker struct {
 	scratch   rules.Turn
 	env       rules.Env
 
-	clock   atomic.Int64 // state.Now, for readers
-	applied atomic.Int64 // state.Offset after the last batch, for readers
+	clock   atomic.Int64           // state.Now, for readers
+	applied atomic.Int64           // state.Offset after the last batch, for readers
+	stopped atomic.Pointer[string] // why the partition stands still
 }
 
 // state is a partition's state besides its profiles and their timers.
@@ -73,6 +74,10 @@ type state struct {
 	Rules       rulesState        `json:"rules"`
 	// Triggers is what was counted of each trigger.
 	Triggers map[string]*triggerCounts `json:"triggers,omitempty"`
+	// Gaps are the sources of which effects are missing; Pardoned those whose
+	// next effect is applied whatever is missing before it.
+	Gaps     map[string]*gap `json:"gaps,omitempty"`
+	Pardoned map[string]bool `json:"pardoned,omitempty"`
 }
 
 // process folds a batch of records and hands their effects to the producer.
@@ -80,6 +85,9 @@ func (w *worker) process(ctx context.Context, recs []streams.Record) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := range recs {
+		if w.stopped.Load() != nil {
+			break // what follows waits for an operator
+		}
 		w.step(&recs[i])
 	}
 	w.store.Publish()
@@ -148,26 +156,4 @@ func (w *worker) logSkip(t *rules.Turn, s rules.Skip) {
 	if w.log.Enabled(context.Background(), slog.LevelDebug) {
 		w.log.Debug("not sent", "profile", t.Profile.Id, "trigger", s.Trigger, "step", s.Step, "reason", s.Reason, "at", t.Now)
 	}
-}
-
-// firstTime reports whether an effect of another partition is new here, and
-// remembers it. Records that are no effects are always new.
-func (w *worker) firstTime(rec *streams.Record) bool {
-	header := rec.Header(streams.HeaderEffect)
-	if header == nil {
-		return true
-	}
-	number, err := streams.ParseEffect(string(header))
-	if err != nil {
-		return true // somebody else's header: an event like any other
-	}
-	source := number.Source()
-	if last, ok := w.state.Watermarks[source]; ok {
-		if applied, err := streams.ParseEffect(last); err == nil && !applied.Less(number) {
-			w.counts.Repeated++
-			return false
-		}
-	}
-	w.state.Watermarks[source] = string(header)
-	return true
 }

@@ -52,6 +52,8 @@ type IngestOptions struct {
 	NewID   func() string // makes the messageId of an event that has none
 	Now     int64         // Unix ms: when the request came
 	History bool          // no correction by sentAt
+	// Operator lets alias calls take identifiers apart (context.unlink).
+	Operator bool
 	// Verify reports whether sig (context.sig) proves id. Nil believes every
 	// identifier; else only anonymous ones and the one that is proven count.
 	Verify func(id Identifier, sig string) bool
@@ -165,6 +167,9 @@ func (d *Decoder) prepare(c *Call, e *edits, o *IngestOptions) {
 	}
 	if c.Err == nil && o.Verify != nil {
 		c.Err = d.restrict(c, o, event)
+	}
+	if undo, permit := event.Unlink(); c.Err == nil && (undo || permit) && !o.Operator {
+		c.Err = invalid("context.unlink", "needs an admin key")
 	}
 	c.MessageID = event.MessageID
 	if c.Err != nil {

@@ -29,23 +29,24 @@ listens on 127.0.0.1:8080. It stops cleanly at SIGINT and SIGTERM.`,
 		Args: cobra.NoArgs,
 	}
 	flags := newConfigFlags(cmd, "listen", "admin", "data", "rules", "kafka.brokers", "redis.addrs")
+	accept := cmd.Flags().Bool("accept-log-loss", false, "go on where the log has lost records that the snapshots need, or is another one")
 	cmd.RunE = p.runs(func(cmd *cobra.Command, _ []string) error {
 		cfg, err := flags.load(p.env)
 		if err != nil {
 			return err
 		}
-		return p.serve(cmd.Context(), cfg)
+		return p.serve(cmd.Context(), cfg, *accept)
 	})
 	return cmd
 }
 
 // serve runs a server until ctx ends.
-func (p *program) serve(ctx context.Context, cfg engine.Config) error {
+func (p *program) serve(ctx context.Context, cfg engine.Config, acceptLogLoss bool) error {
 	log := slog.New(slog.NewTextHandler(p.stderr, nil))
 	for _, w := range cfg.Warnings() {
 		log.Warn(w.Text)
 	}
-	s, err := startServer(ctx, cfg, engine.Options{Logger: log, MessageLog: p.stdout})
+	s, err := startServer(ctx, cfg, engine.Options{Logger: log, MessageLog: p.stdout, AcceptLogLoss: acceptLogLoss})
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (s *Server) ingest(endpoint string) func(*fasthttp.RequestCtx, scope) {
 // ingestOptions say what the events of a request are read with: history by
 // times as sent, a public key's with only proven identifiers believed.
 func (s *Server) ingestOptions(in *intake, by scope) streams.IngestOptions {
-	o := streams.IngestOptions{NewID: s.newID, Now: in.now.UnixMilli(), History: in.history}
+	o := streams.IngestOptions{NewID: s.newID, Now: in.now.UnixMilli(), History: in.history, Operator: by >= scopeAdmin}
 	if in.history {
 		o.Now = farFuture
 	}
