@@ -218,6 +218,9 @@ func foldHistory(t *testing.T, seed uint64) {
 	together, chaos := r.IntN(4), r.IntN(4) > 0
 	history := smallHistory(r, together == 3)
 	s := newSimulation(t, 1+r.IntN(5))
+	if chaos {
+		s.lag = r
+	}
 	clock := int64(0)
 	for i := range history {
 		e := &history[i]
@@ -252,6 +255,9 @@ func (s *simulation) some(t *testing.T, r *rand.Rand, chaos bool) {
 		if err := w.process(t.Context(), slices.Clone(s.logs[p][from:to])); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if len(s.held[p]) > 0 && r.IntN(2) == 0 {
+		s.release(p)
 	}
 	s.disturb(t, r, p, chaos)
 }

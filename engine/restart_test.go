@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rapport-engine/rapport/engine/profiles"
+	"github.com/rapport-engine/rapport/engine/snapshot"
 	"github.com/rapport-engine/rapport/recommender"
 	"github.com/rapport-engine/rapport/rules"
 	"github.com/rapport-engine/rapport/streams"
@@ -26,13 +28,55 @@ type simulation struct {
 	e        *Engine
 	logs     [][]streams.Record
 	workers  []*worker
-	saved    []savedPartition
+	savers   []*saver
+	saved    []*savedPartition
 	messages map[string]string // id → body without recommendations; the first one
+
+	// lag, where not nil, decides how long effects are under way. Those of a
+	// worker that restarts meanwhile are lost.
+	lag  *rand.Rand
+	held [][]heldEffects
 }
 
+type heldEffects struct {
+	recs []streams.Record
+	done func(error)
+}
+
+// savedPartition is a store for snapshots of one partition.
 type savedPartition struct {
-	state    []byte
-	profiles map[string][]byte
+	snapshot.Store // of which no other method is called
+	meta           snapshot.Meta
+	profiles       map[string][]byte
+}
+
+func (s *savedPartition) Acquire(context.Context, int32) (snapshot.Meta, error) {
+	s.meta.Epoch++
+	return s.meta, nil
+}
+
+func (s *savedPartition) Load(_ context.Context, _ int32, fn func(string, []byte) error) error {
+	for _, id := range slices.Sorted(maps.Keys(s.profiles)) {
+		if err := fn(id, s.profiles[id]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *savedPartition) Save(_ context.Context, p int32, prev, next snapshot.Meta, blobs []snapshot.Blob) error {
+	if err := snapshot.Refusal(p, prev, s.meta); err != nil {
+		return err
+	}
+	s.meta = next
+	for _, blob := range blobs {
+		if blob.Data == nil {
+			delete(s.profiles, blob.ID)
+		} else {
+			s.profiles[blob.ID] = blob.Data
+		}
+	}
+	return nil
 }
 
 func newSimulation(t *testing.T, partitions int) *simulation {
@@ -46,53 +90,56 @@ func newSimulation(t *testing.T, partitions int) *simulation {
 	e.model = recommender.New(recommender.Config{Placements: placements(set)}, e.catalogue)
 	e.rules.Store(set)
 	e.producer = new(kafka.Producer) // never used: effects go to s
-	s := &simulation{e: e, logs: make([][]streams.Record, partitions), workers: make([]*worker, partitions),
-		saved: make([]savedPartition, partitions), messages: map[string]string{}}
+	s := &simulation{e: e, logs: make([][]streams.Record, partitions), workers: make([]*worker, partitions), savers: make([]*saver, partitions),
+		saved: make([]*savedPartition, partitions), held: make([][]heldEffects, partitions), messages: map[string]string{}}
 	for p := range s.workers {
-		s.saved[p].profiles = map[string][]byte{}
+		s.saved[p] = &savedPartition{profiles: map[string][]byte{}}
 		s.restart(t, p)
 	}
 	return s
 }
 
-// restart makes a worker anew from its last snapshot.
+// restart makes a worker anew from its last snapshot; what it had under way is
+// lost.
 func (s *simulation) restart(t *testing.T, p int) {
 	t.Helper()
 	w := s.e.newWorker(int32(p))
-	w.produce = s.produce
-	for _, id := range slices.Sorted(maps.Keys(s.saved[p].profiles)) {
-		if err := w.store.Restore(id, s.saved[p].profiles[id]); err != nil {
-			t.Fatal(err)
+	w.produce = func(_ context.Context, recs []streams.Record, done func(error)) {
+		s.held[p] = append(s.held[p], heldEffects{recs, done})
+		if s.lag == nil {
+			s.release(p)
 		}
 	}
-	if s.saved[p].state != nil {
-		if err := json.Unmarshal(s.saved[p].state, &w.state); err != nil {
-			t.Fatal(err)
-		}
+	s.held[p] = nil
+	s.savers[p] = &saver{w: w, store: s.saved[p], kept: newCounts()}
+	if err := s.savers[p].restore(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	w.resume()
 	s.workers[p] = w
 }
 
-// snapshot takes what changed since the last one.
+// snapshot takes what changed since the last one, unless effects of it are still
+// under way.
 func (s *simulation) snapshot(t *testing.T, p int) {
 	t.Helper()
-	c, err := s.workers[p].capture()
-	if err != nil {
+	now, cancel := context.WithCancel(t.Context())
+	cancel() // does not wait
+	if err := s.savers[p].save(now); err != nil && !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
-	}
-	s.saved[p].state = c.meta.State
-	for _, blob := range c.dirty {
-		if blob.Data == nil {
-			delete(s.saved[p].profiles, blob.ID)
-			continue
-		}
-		s.saved[p].profiles[blob.ID] = blob.Data
 	}
 }
 
-// produce appends effects to the logs; the broker acknowledges at once.
-func (s *simulation) produce(_ context.Context, recs []streams.Record, done func(error)) {
+// release appends a worker's effects to the logs; the broker acknowledges.
+func (s *simulation) release(p int) {
+	held := s.held[p]
+	s.held[p] = nil
+	for _, h := range held {
+		s.put(h.recs)
+		h.done(nil)
+	}
+}
+
+func (s *simulation) put(recs []streams.Record) {
 	for i := range recs {
 		switch recs[i].Topic {
 		case kafka.TopicEvents:
@@ -110,7 +157,6 @@ func (s *simulation) produce(_ context.Context, recs []streams.Record, done func
 			s.messages[m.ID] = string(body)
 		}
 	}
-	done(nil)
 }
 
 func (s *simulation) append(p int32, rec streams.Record) {
@@ -126,6 +172,11 @@ func (s *simulation) run(t *testing.T, r *rand.Rand, chaos bool) {
 		busy = false
 		for _, p := range r.Perm(len(s.workers)) {
 			w := s.workers[p]
+			if len(s.held[p]) > 0 {
+				if busy = true; s.lag.IntN(3) == 0 {
+					s.release(p)
+				}
+			}
 			from := int(w.applied.Load())
 			if from == len(s.logs[p]) {
 				continue

@@ -1,0 +1,159 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/goccy/go-json"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rapport-engine/rapport/streams"
+	"github.com/rapport-engine/rapport/streams/kafka"
+)
+
+// folded is all that comes of one partition's log: its state and profiles, byte
+// for byte, and its effects in their order, each once.
+type folded struct {
+	State    string
+	Profiles map[string]string
+	Effects  []string
+}
+
+// TestOneLogGivesOneState folds the logs of random histories again and again,
+// all partitions at once, in other batches and with other restarts.
+func TestOneLogGivesOneState(t *testing.T) {
+	for seed := range uint64(10) {
+		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
+			logs := foldedLogs(t, seed)
+			first := refold(t, logs, seed, 0)
+			for again := range uint64(3) {
+				for p, other := range refold(t, logs, seed, again+1) {
+					if diff := cmp.Diff(first[p], other); diff != "" {
+						t.Fatalf("partition %d, fold %d:\n%.3000s", p, again, diff)
+					}
+				}
+			}
+		})
+	}
+}
+
+// foldedLogs are the logs of a random history with all that it caused.
+func foldedLogs(t *testing.T, seed uint64) [][]streams.Record {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 8))
+	s := newSimulation(t, 4)
+	s.lag = r
+	if seed%2 == 0 {
+		s.write(randomHistory(r, true), func() {
+			if r.IntN(3) == 0 {
+				s.some(t, r, true)
+			}
+		})
+		s.run(t, r, true)
+		return s.logs
+	}
+	clock := int64(0)
+	for _, e := range smallHistory(r, true) {
+		clock = max(clock, e.logged)
+		s.append(streams.Partition(e.identified[0], 4), streams.Record{Key: []byte(e.identified[0]), Value: e.call(),
+			Headers: []streams.Header{{Key: streams.HeaderClock, Value: HistoryTick(clock)}}})
+		s.some(t, r, true)
+	}
+	for p := range s.logs {
+		s.append(int32(p), streams.Record{Headers: []streams.Header{{Key: streams.HeaderClock, Value: HistoryTick(clock + 100_000_000)}}})
+	}
+	s.run(t, r, true)
+	return s.logs
+}
+
+// refold folds logs that are complete: what it causes is only noted.
+func refold(t *testing.T, logs [][]streams.Record, seed, again uint64) []folded {
+	t.Helper()
+	all := make([]folded, len(logs))
+	var done sync.WaitGroup
+	for p := range logs {
+		done.Go(func() { // each partition in a process of its own
+			all[p] = refoldPartition(t, logs, p, rand.New(rand.NewPCG(seed<<8|again, uint64(p))))
+		})
+	}
+	done.Wait()
+	return all
+}
+
+func refoldPartition(t *testing.T, logs [][]streams.Record, p int, r *rand.Rand) folded {
+	t.Helper()
+	s := newSimulation(t, len(logs))
+	effects := map[streams.EffectNumber]string{}
+	note := func(_ context.Context, recs []streams.Record, done func(error)) {
+		for i := range recs {
+			number, text := effectText(&recs[i])
+			if before, repeated := effects[number]; repeated && before != text {
+				t.Errorf("effect %s came again with another body:\n%s\n%s", number, before, text)
+			}
+			effects[number] = text
+		}
+		done(nil)
+	}
+	restart := func() {
+		s.restart(t, p)
+		s.workers[p].produce = note
+	}
+	restart()
+	for {
+		w := s.workers[p]
+		from := int(w.applied.Load())
+		if from == len(logs[p]) {
+			break
+		}
+		to := min(len(logs[p]), from+1+r.IntN(40))
+		if err := w.process(t.Context(), slices.Clone(logs[p][from:to])); err != nil {
+			t.Error(err)
+			break
+		}
+		if r.IntN(4) == 0 {
+			s.snapshot(t, p)
+		}
+		if r.IntN(5) == 0 {
+			restart()
+		}
+	}
+	s.snapshot(t, p)
+	out := folded{State: string(s.saved[p].meta.State), Profiles: map[string]string{}}
+	for id, data := range s.saved[p].profiles {
+		out.Profiles[id] = string(data)
+	}
+	for _, number := range slices.SortedFunc(maps.Keys(effects), streams.EffectNumber.Compare) {
+		out.Effects = append(out.Effects, effects[number])
+	}
+	return out
+}
+
+// effectText is an effect with all that it says but what was recommended.
+func effectText(rec *streams.Record) (streams.EffectNumber, string) {
+	number, err := rec.Effect()
+	if err != nil {
+		panic(err)
+	}
+	value := string(rec.Value)
+	if rec.Topic == kafka.TopicMessages {
+		var m streams.Message
+		if err := json.Unmarshal(rec.Value, &m); err != nil {
+			panic(err)
+		}
+		m.Recommendations = nil
+		body, _ := json.Marshal(&m)
+		value = string(body)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s/%d %s %s", rec.Topic, rec.Partition, rec.Key, value)
+	for _, h := range rec.Headers {
+		fmt.Fprintf(&b, " %s=%s", h.Key, h.Value)
+	}
+	return number, b.String()
+}
