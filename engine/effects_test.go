@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -145,5 +146,18 @@ func TestLossOfTheLogIsSeen(t *testing.T) {
 		if got := log.loss(&tc.meta); !strings.Contains(got, tc.want) || tc.want == "" && got != "" {
 			t.Errorf("%s: %q", tc.name, got)
 		}
+	}
+}
+
+func TestLatenessIsCounted(t *testing.T) {
+	s := newStory(t, 1)
+	for _, minutes := range []int64{0, 59, 61, 25 * 60, 7 * 24 * 60, 7*24*60 + 1} {
+		s.n++
+		s.append(0, streams.Record{Time: noon + minutes*60_000,
+			Value: fmt.Appendf(nil, `{"type":"page","userId":"1","messageId":"l%d","timestamp":%d}`, s.n, noon)})
+	}
+	s.run(t, s.r, false)
+	if got := fmt.Sprint(s.counts().Late); got != "map[day:2 hour:1 week:1]" {
+		t.Error(got)
 	}
 }

@@ -7,7 +7,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type collector struct {
 	e *Engine
 
-	events, messages, runs, skipped, failures, letters, issues, other, gauges, segments *prometheus.Desc
+	events, messages, runs, skipped, failures, letters, issues, late, other, gauges, segments *prometheus.Desc
 }
 
 func newCollector(e *Engine) *collector {
@@ -23,6 +23,7 @@ func newCollector(e *Engine) *collector {
 		failures: desc("condition_failures_total", "Conditions that could not be told and were false, by trigger and kind (missing: no such key or a wrong type; cost: over the limit).", "trigger", "kind"),
 		letters:  desc("dead_letters_total", "Records that could not be applied, by reason.", "reason"),
 		issues:   desc("event_issues_total", "Oddities in events that were applied, by reason.", "reason"),
+		late:     desc("late_events_total", "Events applied that were logged late, by how much: an hour, a day or a week, or more. Up to a week they are counted in their right place.", "by"),
 		other:    desc("fold_total", "What else the fold did: duplicates and repeats dropped, forwards, links, merges.", "what"),
 		segments: desc("segment_customers", "Customers in each segment, of the partitions of this process.", "segment"),
 		gauges:   desc("size", "Profiles, their bytes, items and partitions held by this process; partitions that stand still; 1 while snapshots wait for their store.", "what"),
@@ -40,6 +41,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	each(ch, c.runs, n.Runs)
 	each(ch, c.letters, n.DeadLetters)
 	each(ch, c.issues, n.Issues)
+	each(ch, c.late, n.Late)
 	each2(ch, c.skipped, n.Skipped)
 	each2(ch, c.failures, n.Failures)
 	each(ch, c.other, map[string]int64{

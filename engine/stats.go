@@ -18,6 +18,7 @@ type Counts struct {
 	Failures    map[string]map[string]int64 // conditions that could not be told, by trigger and kind
 	DeadLetters map[string]int64            // by reason
 	Issues      map[string]int64            // what was odd in events applied, by reason
+	Late        map[string]int64            // events applied late, by how much: hour, day or week, or more
 
 	Applied    int64 // events applied
 	Duplicates int64 // events dropped by messageId
@@ -41,7 +42,7 @@ func newCounts() Counts {
 	return Counts{
 		Events: map[string]int64{}, Channels: map[string]int64{}, Runs: map[string]int64{},
 		Messages: map[string]int64{}, Skipped: map[string]map[string]int64{}, Failures: map[string]map[string]int64{},
-		DeadLetters: map[string]int64{}, Issues: map[string]int64{},
+		DeadLetters: map[string]int64{}, Issues: map[string]int64{}, Late: map[string]int64{},
 	}
 }
 
@@ -60,6 +61,24 @@ func (c *Counts) applied(e *streams.Event, o *profiles.Outcome) {
 	for _, reason := range o.Issues {
 		c.Issues[reason]++
 	}
+	if by := lateBy(e.LoggedAt - e.At); by != "" {
+		c.Late[by]++
+	}
+}
+
+// lateBy names how late an event was logged, in ms; "" for less than an hour.
+// One older than a week may no longer be counted in its right place.
+func lateBy(ms int64) string {
+	const hour = 60 * 60 * 1000
+	switch {
+	case ms < hour:
+		return ""
+	case ms < 24*hour:
+		return "hour"
+	case ms <= 7*24*hour:
+		return "day"
+	}
+	return "week"
 }
 
 // maxNames bounds how many names that come from outside are told apart.
@@ -111,6 +130,7 @@ func (c *Counts) add(o *Counts) {
 	addAll(c.Messages, o.Messages)
 	addAll(c.DeadLetters, o.DeadLetters)
 	addAll(c.Issues, o.Issues)
+	addAll(c.Late, o.Late)
 	addAll2(c.Skipped, o.Skipped)
 	addAll2(c.Failures, o.Failures)
 	c.Applied += o.Applied
