@@ -158,7 +158,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			return e.close()
 		}
 		if !passing(err) {
-			return errors.Join(err, e.close())
+			return errors.Join(lost(err), e.close())
 		}
 		e.log.Warn("starting again from the snapshots", "error", err, "in", wait)
 		select {

@@ -16,6 +16,16 @@ import (
 // resets by itself: Options.AcceptLogLoss does.
 var ErrLogLost = errors.New("the log does not hold what the snapshots stand for")
 
+// lost adds ErrLogLost, and what to do, to the error of a reader that does not
+// find where it stood.
+func lost(err error) error {
+	var gone *kafka.OffsetError
+	if errors.As(err, &gone) && !errors.Is(err, ErrLogLost) {
+		return fmt.Errorf("%w; restore the log, or start with --accept-log-loss to go on with what is there: %w", err, ErrLogLost)
+	}
+	return err
+}
+
 // logState is what there is of one partition's log.
 type logState struct {
 	topicID    string
