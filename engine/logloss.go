@@ -82,6 +82,7 @@ func (e *Engine) checkLog(p *partition, l logState) error {
 	defer p.mu.Unlock()
 	if e.opts.AcceptLogLoss {
 		p.acceptLoss(l, l.other(meta))
+		p.saver.accepted = true
 		if e.catalogLost {
 			p.state.Catalog = 0
 		}

@@ -49,17 +49,18 @@ func (w *worker) capture() (capture, error) {
 
 // saver writes one partition's snapshots, each naming the one before it.
 type saver struct {
-	w       *worker
-	store   snapshot.Store
-	last    snapshot.Meta
-	topicID string // of the log that is folded
-	kept    Counts // what last stands for: what came after it is counted again by whoever restores it
+	w        *worker
+	store    snapshot.Store
+	last     snapshot.Meta
+	topicID  string // of the log that is folded
+	accepted bool   // a loss of the log was accepted: the next snapshot says so, whatever else happened
+	kept     Counts // what last stands for: what came after it is counted again by whoever restores it
 }
 
 // save snapshots the partition if anything happened since the last one: only
 // once the broker has acknowledged the effects of what it holds (rule 5).
 func (s *saver) save(ctx context.Context) error {
-	if s.w.applied.Load() == s.last.Offset {
+	if s.w.applied.Load() == s.last.Offset && !s.accepted {
 		return nil
 	}
 	c, err := s.w.capture()
@@ -78,7 +79,7 @@ func (s *saver) save(ctx context.Context) error {
 		s.w.putBack(c.dirty)
 		return fmt.Errorf("cannot save the snapshot of partition %d: %w", s.w.id, err)
 	}
-	s.last, s.kept = c.meta, c.counts
+	s.last, s.kept, s.accepted = c.meta, c.counts, false
 	return nil
 }
 
