@@ -48,7 +48,7 @@ func (s *Server) consents(ctx *fasthttp.RequestCtx, _ scope) {
 	}
 	if err := json.Unmarshal(ctx.Request.Body(), &in); err != nil {
 		s.problem(ctx, fasthttp.StatusBadRequest,
-			`the body must be like {"id":"user:42","consents":{"sms":false},"source":"call_center"}: `+err.Error())
+			`the body must be like {"id":"user:42","consents":{"sms":false},"source":"call_center"}: `+jsonFault(err))
 		return
 	}
 	id, ok := s.identifier(ctx, in.ID)

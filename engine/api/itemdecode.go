@@ -28,7 +28,7 @@ func splitItems(body []byte) (items [][]byte, detail string) {
 	case body[0] == '[':
 		var raw []json.RawMessage
 		if err := json.Unmarshal(body, &raw); err != nil {
-			return nil, "the body is not valid JSON: " + err.Error()
+			return nil, "the body is not valid JSON: " + jsonFault(err)
 		}
 		for _, r := range raw {
 			items = append(items, r)

@@ -218,7 +218,7 @@ func (in *recommendInput) readJSON(body []byte) *badInput {
 	}
 	var members recommendJSON
 	if err := json.Unmarshal(body, &members); err != nil {
-		return badRequest("the body is not a valid JSON object: " + err.Error())
+		return badRequest("the body is not a valid JSON object: " + jsonFault(err))
 	}
 	for key, raw := range members {
 		if key == "requests" {
