@@ -95,16 +95,17 @@ func pipelineRound(ctx context.Context, cfg *PipelineConfig, round uint64) (ours
 		return 0, 0, err
 	}
 	runtime.GC() // what writing left is not measured
-	s, err := startServer(ctx, config)
+	s, err := launchServer(ctx, config)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	began, before := time.Now(), s.Stats().Applied
-	if err := s.waitFor(ctx, int64(cfg.Events)); err != nil {
+	if ours, err = s.applyAll(ctx, int64(cfg.Events)); err != nil {
 		return 0, 0, err
 	}
-	ours = float64(int64(cfg.Events)-before) / time.Since(began).Seconds()
+	if err := s.ready(ctx); err != nil {
+		return 0, 0, err
+	}
 	if err := s.WaitApplied(ctx); err != nil {
 		return 0, 0, err
 	}
@@ -128,20 +129,28 @@ func pipelineRound(ctx context.Context, cfg *PipelineConfig, round uint64) (ours
 	return ours, float64(read.events) / read.took.Seconds(), nil
 }
 
-// waitFor returns when so many events have been applied.
-func (s *server) waitFor(ctx context.Context, events int64) error {
+// applyAll waits until so many events have been applied and returns how many
+// were each second, from the first that was on.
+func (s *server) applyAll(ctx context.Context, events int64) (perSecond float64, err error) {
 	ticker := time.NewTicker(2 * time.Millisecond)
 	defer ticker.Stop()
-	for s.Stats().Applied < events {
+	began := time.Now()
+	for {
+		applied := s.Stats().Applied
+		switch {
+		case applied == 0:
+			began = time.Now()
+		case applied >= events:
+			return float64(events) / time.Since(began).Seconds(), nil
+		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return 0, ctx.Err()
 		case <-s.ended:
-			return errors.New("the engine stopped")
+			return 0, errors.New("the engine stopped")
 		case <-ticker.C:
 		}
 	}
-	return nil
 }
 
 // writeLog writes the events of a round to a broker's directory.

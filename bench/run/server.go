@@ -38,8 +38,20 @@ func benchConfig(dir string) engine.Config {
 	return cfg
 }
 
-// startServer returns when every partition is restored.
+// startServer returns when every partition is restored and its log applied.
 func startServer(ctx context.Context, cfg engine.Config) (*server, error) {
+	s, err := launchServer(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.ready(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// launchServer returns at once.
+func launchServer(ctx context.Context, cfg engine.Config) (*server, error) {
 	metrics := prometheus.NewRegistry()
 	e, err := engine.New(cfg, engine.Options{Rules: rules.BuiltIn(), Registerer: metrics})
 	if err != nil {
@@ -61,9 +73,6 @@ func startServer(ctx context.Context, cfg engine.Config) (*server, error) {
 		s.err = e.Run(ctx)
 	})
 	s.done.Go(func() { s.apiErr = a.Run(ctx) })
-	if err := s.ready(ctx); err != nil {
-		return nil, errors.Join(err, s.close())
-	}
 	return s, nil
 }
 
