@@ -39,15 +39,16 @@ func (e partitions) Assigned(ctx context.Context, id int32) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	from := log.start // nothing was ever folded: from the first record there is
+	if p.saver.last.Number > 0 {
+		model := min(max(e.model.Position(id), log.start), log.end) // what the model missed and is gone is gone
+		from = min(p.applied.Load(), model)
+	}
 	p.tail = log.end
 	e.mu.Lock()
-	e.owned[id] = p
-	e.mu.Unlock()
-	if p.saver.last.Number == 0 {
-		return log.start, nil // nothing was ever folded: from the first record there is
-	}
-	model := min(max(e.model.Position(id), log.start), log.end) // what the model missed and is gone is gone
-	return min(p.applied.Load(), model), nil
+	defer e.mu.Unlock()
+	e.owned[id] = p // snapshots of it are taken from now on
+	return from, nil
 }
 
 // Process folds a batch.
