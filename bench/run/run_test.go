@@ -49,7 +49,7 @@ func TestRecommendStepsUpToSaturation(t *testing.T) {
 
 func TestIngestMeasuresEachWay(t *testing.T) {
 	r, err := run.Ingest(t.Context(), run.IngestConfig{
-		Items: 200, Profiles: 400, Seed: 1, Connections: 4, Rate: 200, Rounds: 1, Duration: 300 * time.Millisecond,
+		Items: 200, Profiles: 400, Seed: 1, Connections: 4, Rate: 200, Rounds: 1, Duration: time.Second,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -59,7 +59,7 @@ func TestBenchUsage(t *testing.T) {
 }
 
 func TestBenchAll(t *testing.T) {
-	got := rapport(t, strings.Fields("bench all --items 200 --profiles 1500 --sessions 50 --events 2000 --duration 500ms --json")...)
+	got := rapport(t, strings.Fields("bench all --items 200 --profiles 1500 --sessions 50 --events 2000 --duration 1s --json")...)
 	var whole map[string]map[string]any
 	if err := json.Unmarshal([]byte(got.stdout), &whole); err != nil || got.code != 0 {
 		t.Fatalf("exit %d, %v\n%s\n%s", got.code, err, got.stdout, got.stderr)
