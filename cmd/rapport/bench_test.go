@@ -36,7 +36,7 @@ func TestBenchRecommend(t *testing.T) {
 
 func TestBenchIngest(t *testing.T) {
 	t.Chdir(t.TempDir())
-	got := rapport(t, strings.Fields("bench ingest --items 200 --profiles 200 --connections 2 --rate 100 --rounds 1 --duration 300ms")...)
+	got := rapport(t, strings.Fields("bench ingest --items 200 --profiles 200 --connections 2 --rate 100 --rounds 1 --duration 1s")...)
 	if got.code != exitDone || !strings.Contains(got.stdout, "consumed and decoded") || !strings.Contains(got.stderr, "round 1 of 1") {
 		t.Fatalf("exit %d, %s\n%s", got.code, got.stderr, got.stdout)
 	}
