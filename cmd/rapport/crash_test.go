@@ -356,6 +356,9 @@ func readInside(ctx context.Context, t *testing.T, e *engine.Engine, id string) 
 	for _, m := range p.Messages {
 		m.Status = ""
 	}
+	for _, r := range p.Runs {
+		r.LastStatus = ""
+	}
 	p.MessageStats, p.Dedupe = nil, nil // reports have ids, too
 	return indented(t, p)
 }
