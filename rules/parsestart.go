@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml/ast"
 )
 
 // startKinds are the keys that say what begins a run, with those that go with
@@ -171,20 +170,5 @@ func (f *file) itemNeeds(s *itemStart, e entry) {
 
 // positive is a number above 0.
 func (f *file) positive(e entry) (float64, bool) {
-	var v float64
-	switch n := e.val.(type) {
-	case *ast.FloatNode:
-		v = n.Value
-	case *ast.IntegerNode:
-		i, _ := n.Value.(uint64)
-		v = float64(i)
-	default:
-		f.wrong(e, "a number above 0")
-		return 0, false
-	}
-	if v > 0 && v < 1e12 {
-		return v, true
-	}
-	f.add(e.val, "%s is %v: it must be a number above 0", e.key, v)
-	return 0, false
+	return f.number(e, "a number above 0", func(v float64) bool { return v > 0 && v < 1e12 })
 }

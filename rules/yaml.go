@@ -355,7 +355,11 @@ func (f *file) integer(e entry, least, most int) (int, bool) {
 
 // fraction is a number above 0 and at most 1.
 func (f *file) fraction(e entry) (float64, bool) {
-	const must = "a share above 0, at most 1"
+	return f.number(e, "a share above 0, at most 1", func(v float64) bool { return v > 0 && v <= 1 })
+}
+
+// number is one that is as it must be.
+func (f *file) number(e entry, must string, ok func(float64) bool) (float64, bool) {
 	var v float64
 	switch n := e.val.(type) {
 	case *ast.FloatNode:
@@ -367,7 +371,7 @@ func (f *file) fraction(e entry) (float64, bool) {
 		f.wrong(e, must)
 		return 0, false
 	}
-	if v > 0 && v <= 1 {
+	if ok(v) {
 		return v, true
 	}
 	f.add(e.val, "%s is %v: it must be %s", e.key, v, must)

@@ -98,6 +98,11 @@ func (s *Spec) run(ctx context.Context) (*Result, error) {
 	}
 	return Run(ctx, Config{
 		Addr: s.Addr, Connections: s.Connections, Rate: s.Rate, Warmup: s.Warmup, Duration: s.Duration,
-		Fill: func(_ int, n int64, req *fasthttp.Request) { req.SetRequestURI(calls[n%int64(len(calls))]) },
+		Fill: FillFrom(calls),
 	})
+}
+
+// FillFrom makes GET requests of their lines, over and over, for Config.Fill.
+func FillFrom(calls []string) func(int, int64, *fasthttp.Request) {
+	return func(_ int, n int64, req *fasthttp.Request) { req.SetRequestURI(calls[n%int64(len(calls))]) }
 }

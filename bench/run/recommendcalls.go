@@ -60,11 +60,6 @@ func recommendCalls(sh *shop) []string {
 	return calls
 }
 
-// fillFrom makes requests of their lines, over and over.
-func fillFrom(calls []string) func(int, int64, *fasthttp.Request) {
-	return func(_ int, n int64, req *fasthttp.Request) { req.SetRequestURI(calls[n%int64(len(calls))]) }
-}
-
 // sample is what answers are like.
 type sample struct {
 	bytes int     // of a body, in the mean
@@ -76,7 +71,7 @@ func sampleAnswers(ctx context.Context, addr string, calls []string) (sample, er
 	var mu sync.Mutex
 	var bytes, items, n int
 	_, err := load.Run(ctx, load.Config{
-		Addr: addr, Connections: 1, Duration: 300 * time.Millisecond, Fill: fillFrom(calls),
+		Addr: addr, Connections: 1, Duration: 300 * time.Millisecond, Fill: load.FillFrom(calls),
 		Answered: func(_ int, _ int64, _ load.Timing, resp *fasthttp.Response) error {
 			var answer struct {
 				Items []struct{ ID string } `json:"items"`
