@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-
 )
 
 // startKinds are the keys that say what begins a run, with those that go with
