@@ -70,11 +70,11 @@ func (w *worker) apply(rec *streams.Record, e *streams.Event) {
 	w.emit(t)
 }
 
-// observe teaches the recommender, once per record, from where the event was
-// first logged.
+// observe notes what the event teaches the recommender, once per record, where it
+// was first logged. It is learned with the rest of its batch.
 func (w *worker) observe(rec *streams.Record, e *streams.Event) {
 	if w.model != nil {
-		w.model.Observe(w.id, rec.Offset, e)
+		w.lessons.Add(rec.Offset, e)
 	}
 }
 

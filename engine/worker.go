@@ -48,6 +48,7 @@ type worker struct {
 	outbox    outbox
 	counts    Counts
 	event     streams.Event
+	lessons   recommender.Lessons
 	scratch   rules.Turn
 	env       rules.Env
 
@@ -89,6 +90,9 @@ func (w *worker) process(ctx context.Context, recs []streams.Record) error {
 			break // what follows waits for an operator
 		}
 		w.step(&recs[i])
+	}
+	if w.model != nil {
+		w.model.Observe(w.id, &w.lessons)
 	}
 	w.store.Publish()
 	w.applied.Store(w.state.Offset)

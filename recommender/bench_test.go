@@ -27,8 +27,10 @@ var shop = sync.OnceValue(func() *Recommender {
 	}
 	r := New(Config{}, cat)
 	g := newGenerator()
+	var ls Lessons
 	for offset := range int64(3 * benchSessions) {
-		r.Observe(0, offset, g.next())
+		ls.Add(offset, g.next())
+		r.Observe(0, &ls)
 	}
 	return r
 })
@@ -102,11 +104,13 @@ func BenchmarkObserve(b *testing.B) {
 		events[i].Products = append([]streams.Line{}, events[i].Products...)
 	}
 	offset := r.Position(1)
+	var ls Lessons
 	b.ReportAllocs()
 	for b.Loop() {
 		e := &events[offset%int64(len(events))]
 		e.At = start + 3*benchSessions*250 + offset*250
-		r.Observe(1, offset, e)
+		ls.Add(offset, e)
+		r.Observe(1, &ls)
 		offset++
 	}
 }

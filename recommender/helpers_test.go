@@ -43,7 +43,9 @@ func (t *teacher) feed(name, who string, at int64, order string, items ...string
 	if order == "" && len(items) > 0 {
 		e.Product = e.Products[0]
 	}
-	t.r.Observe(0, t.offset, &e)
+	var ls Lessons
+	ls.Add(t.offset, &e)
+	t.r.Observe(0, &ls)
 	t.offset++
 }
 

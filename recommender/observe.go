@@ -15,32 +15,111 @@ const (
 	pairOrder, pairOrders, pairCart = 1, 0.5, 0.2
 )
 
-// Observe learns from one event where it was first logged: Product Viewed,
-// Product Added and Order Completed; others teach nothing. Offsets below the
+// Lessons are what a batch of a partition's records teaches, in their order: read
+// without a lock, learned all at once. The zero value is empty; its memory is used
+// again.
+type Lessons struct {
+	drafts []draft
+	ids    []string // of orders' lines
+	next   int64    // the offset behind the last record
+}
+
+// draft is a lesson whose items are still ids, in the memory of their events.
+type draft struct {
+	lesson
+	offset   int64
+	id       string // of a view or an addition
+	from, to int    // of an order: its lines in Lessons.ids
+}
+
+// Add takes down what one event teaches where it was first logged: Product Viewed,
+// Product Added and Order Completed; others teach nothing. The strings of e must
+// stay as they are until Observe.
+func (ls *Lessons) Add(offset int64, e *streams.Event) {
+	ls.next = offset + 1
+	if len(e.Identifiers) == 0 || e.At > maxTime || e.At < -maxTime {
+		return
+	}
+	n := draft{lesson: lesson{key: customerKey(e), at: e.At}, offset: offset, id: e.Product.ID}
+	switch e.Name {
+	case "Product Viewed":
+		n.kind = aView
+	case "Product Added":
+		n.kind = anAddition
+	case "Order Completed":
+		n.kind = anOrder
+		ls.addOrder(e, &n)
+	default:
+		return
+	}
+	ls.drafts = append(ls.drafts, n)
+}
+
+// addOrder takes an order's lines. An order without an id is one of its own.
+func (ls *Lessons) addOrder(e *streams.Event, n *draft) {
+	id := e.OrderID
+	if id == "" {
+		id = e.MessageID
+	}
+	n.order = n.key*31 ^ xxhash.Sum64String(id)
+	n.from = len(ls.ids)
+	for k := range e.Products[:min(len(e.Products), orderLines)] {
+		ls.ids = append(ls.ids, e.Products[k].ID)
+	}
+	n.to = len(ls.ids)
+}
+
+func (ls *Lessons) reset() {
+	clear(ls.drafts)
+	clear(ls.ids)
+	ls.drafts, ls.ids, ls.next = ls.drafts[:0], ls.ids[:0], 0
+}
+
+// Observe learns a batch of a partition and empties it. Offsets below the
 // partition's position were learned before and are ignored. It keeps nothing of
-// e's memory. While Save copies the models, what an event teaches waits.
-func (r *Recommender) Observe(partition int32, offset int64, e *streams.Event) {
+// the events' memory. While Save copies the models, what is to be learned waits.
+func (r *Recommender) Observe(partition int32, ls *Lessons) {
 	r.learning.Lock()
 	defer r.learning.Unlock()
+	read := r.positions()[partition]
+	for i := range ls.drafts {
+		if n := &ls.drafts[i]; n.offset >= read {
+			r.observe(partition, n, ls.ids[n.from:n.to])
+		}
+	}
+	if ls.next > read {
+		r.positions()[partition] = ls.next
+	}
+	ls.reset()
+}
+
+// positions are those that were read, learned or waiting. It is called with
+// learning held.
+func (r *Recommender) positions() positions {
+	if r.waiting != nil {
+		return r.waiting.positions
+	}
+	return r.models.Load().positions
+}
+
+// observe learns one draft, or lets it wait. It is called with learning held, which
+// it gives up while there is no room to wait.
+func (r *Recommender) observe(partition int32, n *draft, lines []string) {
 	for r.waiting != nil && len(r.waiting.lessons) >= r.waiting.limit {
+		r.positions()[partition] = n.offset
 		r.drained.Wait()
 	}
 	m := r.models.Load()
-	positions := m.positions
-	if r.waiting != nil {
-		positions = r.waiting.positions
-	}
-	if offset < positions[partition] {
+	if !m.number(n, lines) {
 		return
 	}
-	positions[partition] = offset + 1
-	l := m.lesson(e)
+	l := &n.lesson
 	if r.waiting == nil {
-		m.learn(&l)
+		m.learn(l)
 		return
 	}
-	l.partition, l.next, l.lines = partition, offset+1, slices.Clone(l.lines)
-	r.waiting.lessons = append(r.waiting.lessons, l)
+	l.partition, l.next, l.lines = partition, n.offset+1, slices.Clone(l.lines)
+	r.waiting.lessons = append(r.waiting.lessons, *l)
 }
 
 // maxTime bounds the times that are learned, in Unix ms: about 142,000 years.
@@ -48,8 +127,7 @@ const maxTime = 1 << 52
 
 // What an event teaches.
 const (
-	nothing = iota
-	aView
+	aView = iota + 1
 	anAddition
 	anOrder
 )
@@ -66,44 +144,20 @@ type lesson struct {
 	lines     []uint32 // of an order, in scratch memory
 }
 
-// lesson makes the event's items known and returns what it teaches.
-func (m *models) lesson(e *streams.Event) (l lesson) {
-	if len(e.Identifiers) == 0 || e.At > maxTime || e.At < -maxTime {
-		return lesson{}
+// number makes a draft's items known, and reports whether it teaches anything.
+func (m *models) number(n *draft, lines []string) bool {
+	if n.kind != anOrder {
+		n.item = m.item(n.id)
+		return n.item != none
 	}
-	l.key, l.at = customerKey(e), e.At
-	switch e.Name {
-	case "Product Viewed":
-		l.kind = aView
-	case "Product Added":
-		l.kind = anAddition
-	case "Order Completed":
-		l.kind = anOrder
-		m.orderLesson(e, &l)
-		return l
-	default:
-		return lesson{}
-	}
-	if l.item = m.item(e.Product.ID); l.item == none {
-		return lesson{}
-	}
-	return l
-}
-
-// orderLesson takes an order's lines. An order without an id is one of its own.
-func (m *models) orderLesson(e *streams.Event, l *lesson) {
-	id := e.OrderID
-	if id == "" {
-		id = e.MessageID
-	}
-	l.order = l.key*31 ^ xxhash.Sum64String(id)
 	m.lines = m.lines[:0]
-	for k := range e.Products[:min(len(e.Products), orderLines)] {
-		if i := m.item(e.Products[k].ID); i != none {
+	for _, id := range lines {
+		if i := m.item(id); i != none {
 			m.lines = append(m.lines, i)
 		}
 	}
-	l.lines = m.lines
+	n.lines = m.lines
+	return true
 }
 
 func (m *models) learn(l *lesson) {

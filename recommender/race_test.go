@@ -29,7 +29,7 @@ func TestAllAtOnce(t *testing.T) {
 	}
 	for p := range int32(2) {
 		writers.Go(func() {
-			te := teacher{r: r}
+			var ls Lessons
 			for n := range int64(4000) {
 				who, at := fmt.Sprint("w", n%20), start+n*hour*10
 				e := streams.Event{Name: "Product Viewed", At: at, Identifiers: []streams.Identifier{{Type: "user", Value: who}}}
@@ -37,7 +37,10 @@ func TestAllAtOnce(t *testing.T) {
 				if n%5 == 0 {
 					e.Name, e.OrderID, e.Products = "Order Completed", fmt.Sprint(n), []streams.Line{e.Product, {ID: "i1"}}
 				}
-				te.r.Observe(p, n, &e)
+				ls.Add(n, &e)
+				if n%7 == 6 {
+					r.Observe(p, &ls)
+				}
 			}
 		})
 	}

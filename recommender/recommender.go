@@ -263,10 +263,7 @@ func (r *Recommender) SetPlacements(list []Placement) {
 func (r *Recommender) Position(partition int32) int64 {
 	r.learning.Lock()
 	defer r.learning.Unlock()
-	if r.waiting != nil {
-		return r.waiting.positions[partition]
-	}
-	return r.models.Load().positions[partition]
+	return r.positions()[partition]
 }
 
 // Stats are figures for metrics.

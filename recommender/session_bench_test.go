@@ -13,8 +13,10 @@ import (
 var sessionShop = sync.OnceValue(func() *Recommender {
 	r := New(Config{Placements: []Placement{{Name: "home", Strategies: []string{Session}}}}, NewCatalogue())
 	g := newGenerator()
+	var ls Lessons
 	for offset := int64(0); r.models.Load().index.used < benchSessions; offset++ {
-		r.Observe(0, offset, g.next())
+		ls.Add(offset, g.next())
+		r.Observe(0, &ls)
 	}
 	return r
 })
@@ -155,6 +157,7 @@ func learnAt(r *Recommender, rate int, stop <-chan struct{}) {
 		events[i].Products = slices.Clone(events[i].Products)
 	}
 	offset := r.Position(1)
+	var ls Lessons
 	begin := time.Now()
 	pace := time.NewTicker(100 * time.Microsecond)
 	defer pace.Stop()
@@ -166,8 +169,9 @@ func learnAt(r *Recommender, rate int, stop <-chan struct{}) {
 		}
 		for due := int(time.Since(begin).Seconds() * float64(rate)); n < due; n++ {
 			e := &events[int(offset)%len(events)]
-			r.Observe(1, offset, e)
+			ls.Add(offset, e)
 			offset++
 		}
+		r.Observe(1, &ls)
 	}
 }

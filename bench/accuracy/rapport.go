@@ -11,13 +11,14 @@ import (
 // Rapport is the product's own recommender, taught by events and asked by requests
 // as the engine does both: strategies session, viewed_together, trending.
 type Rapport struct {
-	r      *recommender.Recommender
-	offset int64
-	event  streams.Event
-	number map[string]uint32
-	names  []string // of items
-	asked  recommender.Request
-	answer recommender.Answer
+	r       *recommender.Recommender
+	offset  int64
+	event   streams.Event
+	lessons recommender.Lessons
+	number  map[string]uint32
+	names   []string // of items
+	asked   recommender.Request
+	answer  recommender.Answer
 }
 
 // NewRapport returns a recommender that has learned nothing. Sessions last as long
@@ -53,7 +54,8 @@ func (m *Rapport) Learn(c Click) {
 	e.At, e.LoggedAt = c.At, c.At
 	e.Identifiers[0].Value = strconv.Itoa(int(c.Session))
 	e.Product.ID = m.name(c.Item)
-	m.r.Observe(0, m.offset, e)
+	m.lessons.Add(m.offset, e)
+	m.r.Observe(0, &m.lessons)
 	m.offset++
 }
 
