@@ -10,8 +10,13 @@ LINT_VERSION := v2.15.0
 # The packages that share memory between goroutines. `make race RACE=./...` takes them all.
 RACE ?= ./streams/... ./engine/... ./rules/... ./recommender/...
 
+# How long and how hard `make torture` is; SEED 0 takes a new one, and prints it.
+KILLS ?= 200
+SEED  ?= 0
+RATE  ?= 400
+
 .DEFAULT_GOAL := help
-.PHONY: help build test race cover lint fmt vet fuzz bench integration clean
+.PHONY: help build test race cover lint fmt vet fuzz bench integration torture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +55,10 @@ bench: ## run the Go benchmarks briefly; `rapport bench` measures the whole
 
 integration: ## test against real Kafka, Redis and tracking clients; what is missing is skipped
 	.ci/integration
+
+torture: ## kill, stop and cut what runs under load, and compare with models: KILLS, SEED, RATE
+	$(GO) test -tags integration -count=1 -v -timeout 4h ./bench/torture -run 'TestEmbedded|TestCluster' \
+		-args -kills $(KILLS) -seed $(SEED) -rate $(RATE)
 
 clean: ## remove what the targets leave in the tree
 	rm -f rapport coverage.out

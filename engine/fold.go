@@ -26,6 +26,9 @@ type FoldOptions struct {
 	Watch func(t *rules.Turn)
 	// DeadLetter is told of each event that cannot be applied.
 	DeadLetter func(l streams.DeadLetter)
+	// Message is told of each message that is decided, as it would be written to
+	// `messages`: with its effect number, without recommendations.
+	Message func(rec *streams.Record)
 }
 
 // Fold is what the engine does with its log, and nothing else: the workers of
@@ -87,6 +90,34 @@ func (f *Fold) Apply(ctx context.Context, records []streams.Record) error {
 	return f.drain(ctx)
 }
 
+// Follow folds records of one partition as its log has them, offsets and all.
+// What they cause on `events` is there, too, in this log or in another's, and is
+// not applied again: a fold either follows logs or applies records.
+func (f *Fold) Follow(ctx context.Context, records []streams.Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	p := records[0].Partition
+	err := f.workers[p].process(ctx, records)
+	for i := range f.queues {
+		f.queues[i] = f.queues[i][:0]
+	}
+	if why := f.workers[p].stopped.Load(); err == nil && why != nil {
+		return fmt.Errorf("cannot follow partition %d: %s", p, *why)
+	}
+	return err
+}
+
+// Snapshot returns what a snapshot of a partition would hold: its own state and
+// all profiles, by id. It may be asked once of each.
+func (f *Fold) Snapshot(p int32) (state []byte, blobs []profiles.Blob, err error) {
+	c, err := f.workers[p].capture()
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.meta.State, slices.DeleteFunc(c.dirty, func(b profiles.Blob) bool { return b.Data == nil }), nil
+}
+
 // drain folds what waits until nothing does, partition by partition.
 func (f *Fold) drain(ctx context.Context) error {
 	for waits := true; waits; {
@@ -120,6 +151,10 @@ func (f *Fold) produce(_ context.Context, records []streams.Record, done func(er
 		switch rec := &records[i]; rec.Topic {
 		case kafka.TopicEvents:
 			f.queues[rec.Partition] = append(f.queues[rec.Partition], *rec)
+		case kafka.TopicMessages:
+			if f.opts.Message != nil {
+				f.opts.Message(rec)
+			}
 		case kafka.TopicDeadLetter:
 			f.letter(rec)
 		}
