@@ -95,32 +95,38 @@ func (p *pairs) link(it *pairItem, j uint32, w float32) {
 		r = &row{slots: make([]atomic.Uint64, min(firstSlots, p.slots))}
 		it.row.Store(r)
 	}
-	lightest, least := 0, float32(math.MaxFloat32)
 	for k := range r.slots {
 		v := r.slots[k].Load()
 		if v == 0 {
 			r.slots[k].Store(packed(j, w))
 			return
 		}
-		sum := math.Float32frombits(uint32(v))
 		if uint32(v>>32) == j+1 {
-			r.slots[k].Store(packed(j, sum+w))
+			r.slots[k].Store(packed(j, math.Float32frombits(uint32(v))+w))
 			return
-		}
-		if sum < least {
-			lightest, least = k, sum
 		}
 	}
 	if len(r.slots) < p.slots {
 		it.row.Store(r.grown(min(2*len(r.slots), p.slots), packed(j, w)))
 		return
 	}
+	lightest, least := r.lightest()
 	if r.errs == nil {
 		r = &row{r.slots, make([]atomic.Uint32, len(r.slots))}
 		it.row.Store(r)
 	}
 	r.errs[lightest].Store(math.Float32bits(least))
 	r.slots[lightest].Store(packed(j, least+w))
+}
+
+// lightest returns the first slot of the least sum. Sums are positive, so that
+// their bits are in the order of their values.
+func (r *row) lightest() (slot int, sum float32) {
+	least := uint64(math.MaxUint64)
+	for k := range r.slots {
+		least = min(least, r.slots[k].Load()<<32|uint64(k))
+	}
+	return int(uint32(least)), math.Float32frombits(uint32(least >> 32))
 }
 
 func packed(j uint32, sum float32) uint64 {
