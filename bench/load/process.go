@@ -19,7 +19,8 @@ import (
 // Spec is a phase of GET requests that a process of its own can send. With the
 // senders in the server's process the Go scheduler lets requests wait for
 // answers to be read and the other way round; between processes the kernel
-// decides, as it does in life.
+// decides, as it does in life. An open loop is sent by one thread: it needs no
+// more, and each one woken by another costs the server's cores too.
 type Spec struct {
 	Addr        string
 	Connections int
@@ -41,6 +42,9 @@ func RunProcess(ctx context.Context, command []string, spec *Spec) (*Result, err
 	}
 	var out, complaints bytes.Buffer
 	child := exec.CommandContext(ctx, command[0], command[1:]...)
+	if spec.Rate > 0 {
+		child.Env = append(os.Environ(), "GOMAXPROCS=1")
+	}
 	child.Stdin, child.Stdout, child.Stderr = bytes.NewReader(in), &out, &complaints
 	if err := child.Run(); err != nil {
 		return nil, fmt.Errorf("cannot send from a process of its own: %w: %.1000s", err, bytes.TrimSpace(complaints.Bytes()))
