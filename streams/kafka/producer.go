@@ -12,8 +12,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
-	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/rapport-engine/rapport/streams"
 )
@@ -51,7 +49,7 @@ func NewProducer(cfg Config) (*Producer, error) {
 		kgo.AllowIdempotentProduceCancellation(),
 	}
 	if cfg.Embedded != nil {
-		opts = append(opts, kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MaxVersions(oneInFlight()))
+		opts = append(opts, kgo.ProducerBatchCompression(kgo.NoCompression()))
 	}
 	client, err := cfg.connect(opts...)
 	if err != nil {
@@ -71,16 +69,6 @@ func (p *Producer) Unlimited() *Producer {
 	unlimited := *p
 	unlimited.cfg.Full = nil
 	return &unlimited
-}
-
-// oneInFlight are protocol versions with which the client, still idempotent,
-// has one produce request in flight and not five. Our own broker takes one at a
-// time and syncs two files for each partition in it, so what comes meanwhile
-// had better wait together for the next request than be spread over several.
-func oneInFlight() *kversion.Versions {
-	versions := kversion.Stable()
-	versions.SetMaxKeyVersion(int16(kmsg.Produce), 3)
-	return versions
 }
 
 // Close drops what is not yet acknowledged; Flush first.
