@@ -64,7 +64,10 @@ func (d *demo) frame(since time.Duration) {
 			fmt.Fprintln(d.program.stdout, line)
 		}
 		d.unshown = nil
-		fmt.Fprintln(d.program.stdout, d.status(&counts, since))
+		if d.written > d.told { // else nothing happened since
+			fmt.Fprintln(d.program.stdout, d.status(&counts, since))
+		}
+		d.told = d.written
 		return
 	}
 	lines := []string{"RAPPORT DEMO  " + d.status(&counts, since), ""}

@@ -35,6 +35,7 @@ type demo struct {
 	byChannel     map[string]int64
 	first         map[string]string // the first message of each trigger, in full
 	unshown       []string          // lines for a log
+	told          int64             // events when the last line was written
 	advice        *recommendation
 	messageTime   *hdrhistogram.Histogram // µs
 	recommendTime *hdrhistogram.Histogram // µs
