@@ -58,7 +58,8 @@ type Store interface {
 	// clock in ms. Where there is none, the rest of Meta is zero.
 	Acquire(ctx context.Context, partition int32) (Meta, error)
 	// Load calls fn with each blob of the latest snapshot, in any order, from
-	// one goroutine. fn may keep data, but must not change it.
+	// one goroutine. fn may keep data, but must not change it. A blob that is
+	// saved meanwhile is that of either snapshot.
 	Load(ctx context.Context, partition int32, fn func(id string, data []byte) error) error
 	// Save replaces snapshot prev, as Acquire or the last Save left it, by
 	// next, writing blobs, whole or not at all. next has prev's Epoch and a
@@ -67,8 +68,11 @@ type Store interface {
 	// have happened, and may be repeated with the same next and blobs.
 	Save(ctx context.Context, partition int32, prev, next Meta, blobs []Blob) error
 	// Get reads one blob, by any process, with the Meta (without State) of the
-	// snapshot that it belongs to, or ErrNotFound.
+	// snapshot that it belongs to; the Meta comes with ErrNotFound, too.
 	Get(ctx context.Context, partition int32, id string) ([]byte, Meta, error)
+	// Head is the Meta (without State) of the latest snapshot, with the Epoch of
+	// whoever has taken the partition over last; the zero Meta where nobody has.
+	Head(ctx context.Context, partition int32) (Meta, error)
 
 	// PutObject keeps data of any size under a name, whole or not at all.
 	PutObject(ctx context.Context, name string, data []byte) error

@@ -137,12 +137,17 @@ func (s *Store) Save(_ context.Context, partition int32, prev, next snapshot.Met
 func (s *Store) Get(_ context.Context, partition int32, id string) ([]byte, snapshot.Meta, error) {
 	snap := s.db.NewSnapshot()
 	defer snap.Close()
-	data, err := get(snap, key(kindBlob, partition, id))
+	meta, err := readMeta(snap, partition)
 	if err != nil {
 		return nil, snapshot.Meta{}, err
 	}
-	meta, err := readMeta(snap, partition)
+	data, err := get(snap, key(kindBlob, partition, id))
 	return data, meta, err
+}
+
+// Head implements snapshot.Store.
+func (s *Store) Head(_ context.Context, partition int32) (snapshot.Meta, error) {
+	return readMeta(s.db, partition)
 }
 
 // PutObject implements snapshot.Store.

@@ -168,13 +168,18 @@ func headOf(fields []any) (snapshot.Meta, error) {
 
 // Load implements snapshot.Store.
 func (s *Store) Load(ctx context.Context, partition int32, fn func(id string, data []byte) error) error {
-	if err := s.each(ctx, s.partition(partition), fn); err != nil {
+	sp := s.partition(partition)
+	err := s.apply(ctx, sp) // what the last save left in the journal
+	if err == nil {
+		err = s.each(ctx, sp, fn)
+	}
+	if err != nil {
 		return fmt.Errorf("cannot load partition %d: %w", partition, err)
 	}
 	return nil
 }
 
-// each calls fn with the blobs of a space that has no save in progress.
+// each calls fn with the blobs of a space that are in their places.
 func (s *Store) each(ctx context.Context, sp space, fn func(id string, data []byte) error) error {
 	for first := 0; first < buckets; first += reading {
 		pipe := s.client.Pipeline()
@@ -229,17 +234,29 @@ func (s *Store) Get(ctx context.Context, partition int32, id string) ([]byte, sn
 			data, err = entryOf(entry)
 		}
 	}
-	if errors.Is(err, redis.Nil) || errors.Is(err, snapshot.ErrNotFound) {
-		return nil, snapshot.Meta{}, snapshot.ErrNotFound
-	}
-	if err != nil {
+	meta, e := headOf(fields[:4])
+	switch {
+	case e != nil:
+		return nil, snapshot.Meta{}, fmt.Errorf("cannot read the head of partition %d: %w", partition, e)
+	case errors.Is(err, redis.Nil), errors.Is(err, snapshot.ErrNotFound):
+		return nil, meta, snapshot.ErrNotFound
+	case err != nil:
 		return nil, snapshot.Meta{}, fmt.Errorf("cannot read %q of partition %d: %w", id, partition, err)
 	}
-	meta, err := headOf(fields[:4])
-	if err != nil {
-		return nil, snapshot.Meta{}, fmt.Errorf("cannot read the head of partition %d: %w", partition, err)
-	}
 	return data, meta, nil
+}
+
+// Head implements snapshot.Store.
+func (s *Store) Head(ctx context.Context, partition int32) (snapshot.Meta, error) {
+	fields, err := s.client.HMGet(ctx, s.partition(partition).head(), "epoch", "number", "offset", "meta").Result()
+	var meta snapshot.Meta
+	if err == nil {
+		meta, err = headOf(fields)
+	}
+	if err != nil {
+		return snapshot.Meta{}, fmt.Errorf("cannot read the head of partition %d: %w", partition, err)
+	}
+	return meta, nil
 }
 
 // SaveItems implements snapshot.Store.

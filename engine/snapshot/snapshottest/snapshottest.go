@@ -31,6 +31,8 @@ func Run(t *testing.T, newStore func(t *testing.T) (open func() snapshot.Store))
 		{"diverged", diverged},
 		{"wrong successor", wrongSuccessor},
 		{"get", getBlob},
+		{"get while saving", getWhileSaving},
+		{"head", head},
 		{"objects", objects},
 		{"items", items},
 		{"partition count", partitionCount},
@@ -282,8 +284,11 @@ func wrongSuccessor(t *testing.T, open func() snapshot.Store) {
 func getBlob(t *testing.T, open func() snapshot.Store) {
 	s, _ := session(t, open)
 	ctx := context.Background()
-	_, _, err := s.Get(ctx, 0, "a")
+	_, none, err := s.Get(ctx, 0, "a")
 	wantErr(t, err, snapshot.ErrNotFound)
+	if !none.Same(snapshot.Meta{}) {
+		t.Errorf("an empty store has snapshot %+v", none)
+	}
 	meta := save(t, s, 0, acquire(t, s, 0), 10, blob("a", "first"))
 	check := func(id, data string) {
 		t.Helper()
@@ -304,8 +309,77 @@ func getBlob(t *testing.T, open func() snapshot.Store) {
 	check("a", "first")
 	check("b299", "299")
 	meta = save(t, s, 0, meta, 30, snapshot.Blob{ID: "a"})
-	_, _, err = s.Get(ctx, 0, "a")
+	_, got, err := s.Get(ctx, 0, "a")
 	wantErr(t, err, snapshot.ErrNotFound)
+	if !got.Same(meta) {
+		t.Errorf("what is not there is missing in %+v, want %+v", got, meta)
+	}
+	// Whoever takes over changes the epoch that a blob comes with.
+	next := acquire(t, s, 0)
+	if _, got, err = s.Get(ctx, 0, "b1"); err != nil || !got.Same(next) {
+		t.Errorf("after taking over it is of %+v, %v; want %+v", got, err, next)
+	}
+}
+
+// getWhileSaving reads what saves in progress do not touch, and what they
+// replace: each answer is of one snapshot.
+func getWhileSaving(t *testing.T, open func() snapshot.Store) {
+	s, _ := session(t, open)
+	ctx := context.Background()
+	const rounds, size = 5, 250
+	meta := save(t, s, 0, acquire(t, s, 0), 1, blob("still", "x"), blob("b0", "0"))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for round := 1; round <= rounds; round++ {
+			blobs := make([]snapshot.Blob, size)
+			for i := range blobs {
+				blobs[i] = blob(fmt.Sprint("b", i), fmt.Sprint(round))
+			}
+			next := follow(meta, int64(round+1))
+			if err := s.Save(ctx, 0, meta, next, blobs); err != nil {
+				t.Error(err)
+				return
+			}
+			meta = next
+		}
+	}()
+	for reading := true; reading; {
+		select {
+		case <-done:
+			reading = false
+		default:
+		}
+		data, m, err := s.Get(ctx, 0, "b0")
+		if err != nil || string(data) != fmt.Sprint(m.Number-1) {
+			t.Fatalf("snapshot %d has %q, %v", m.Number, data, err)
+		}
+		if data, _, err = s.Get(ctx, 0, "still"); err != nil || string(data) != "x" {
+			t.Fatalf("what no save touches is %q, %v", data, err)
+		}
+	}
+	all := load(t, s, 0)
+	if len(all) != size+1 || all["still"] != "x" || all[fmt.Sprint("b", size-1)] != fmt.Sprint(rounds) {
+		t.Errorf("loaded %d blobs; the last is %q", len(all), all[fmt.Sprint("b", size-1)])
+	}
+}
+
+func head(t *testing.T, open func() snapshot.Store) {
+	s, _ := session(t, open)
+	check := func(want snapshot.Meta) {
+		t.Helper()
+		got, err := s.Head(context.Background(), 3)
+		if err != nil || !got.Same(want) || got.TopicID != want.TopicID || got.At != want.At || got.State != nil {
+			t.Errorf("head %+v, %v; want %+v", got, err, want)
+		}
+	}
+	check(snapshot.Meta{})
+	meta := acquire(t, s, 3)
+	check(meta)
+	check(save(t, s, 3, meta, 10, blob("a", "1")))
+	check(acquire(t, s, 3))
+	save(t, s, 2, acquire(t, s, 2), 99)
+	check(acquire(t, s, 3))
 }
 
 func objects(t *testing.T, open func() snapshot.Store) {
