@@ -87,7 +87,8 @@ type Readiness struct {
 }
 
 // Ready says whether every partition that this process is given is restored,
-// and what its log had then is applied.
+// what its log had then is applied, and the model has read what the logs of the
+// other partitions had.
 func (e *Engine) Ready() (bool, any) {
 	owned := e.ownedPartitions()
 	r := Readiness{Partitions: len(owned), Total: int(e.settings.Partitions), Items: e.catalogue.Len(), Live: e.live.Load(), Snapshots: "ok"}
@@ -102,7 +103,7 @@ func (e *Engine) Ready() (bool, any) {
 	e.mu.RLock()
 	running := e.running
 	e.mu.RUnlock()
-	r.Ready = running && caughtUp && len(owned) > 0 && (len(e.cfg.Kafka.Brokers) > 0 || len(owned) == r.Total)
+	r.Ready = running && caughtUp && len(owned) > 0 && (len(owned) == r.Total || e.modelRead.Load())
 	return r.Ready, r
 }
 

@@ -108,7 +108,7 @@ func (e *Engine) checkMessage(ctx context.Context, m *streams.Message) string {
 		return "unavailable"
 	}
 	var p profiles.Profile
-	if e.readProfile(ctx, m.Profile, &p) == nil {
+	if _, err := e.readProfile(ctx, m.Profile, &p); err == nil {
 		for _, s := range p.Suppressed {
 			if s.Channel == m.Channel {
 				return "suppressed"

@@ -68,10 +68,12 @@ type Engine struct {
 	messages  *recent[streams.Message]
 	letters   *recent[streams.DeadLetter]
 	parsed    parsedRules
+	overlay   overlay
 
 	catalogOffset atomic.Int64 // next record of `catalog` to fold
 	catalogSeen   atomic.Int64 // number of the last change that the catalogue shows
 	live          atomic.Bool
+	modelRead     atomic.Bool // the model has read what other processes' partitions had at the start
 	snapshotError atomic.Pointer[error]
 	modelSaved    atomic.Pointer[[]int64]       // positions of the model's last checkpoint
 	saving        sync.Mutex                    // one snapshot at a time; before mu
@@ -83,9 +85,11 @@ type Engine struct {
 	client      kafka.Config
 	producer    *kafka.Producer
 	store       snapshot.Store
+	copies      *copies
 	catalogLost bool // and that was accepted
 	owned       map[int32]*partition
-	gone        Counts // of partitions given up
+	changed     chan struct{} // closed, and made anew, when owned changes
+	gone        Counts        // of partitions given up
 }
 
 // New checks the configuration and wires an engine; Run starts it.
@@ -103,7 +107,7 @@ func New(cfg Config, opts Options) (*Engine, error) {
 		catalogue: recommender.NewCatalogue(),
 		messages:  newRecent(recentKept, func(m *streams.Message) string { return m.ID }),
 		letters:   newRecent(recentKept, func(l *streams.DeadLetter) string { return l.Number }),
-		owned:     map[int32]*partition{}, gone: newCounts(),
+		owned:     map[int32]*partition{}, changed: make(chan struct{}), gone: newCounts(),
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -265,6 +269,9 @@ func (e *Engine) openStore(ctx context.Context) error {
 		return err
 	}
 	e.store = store
+	if e.copies, err = newCopies(store); err != nil {
+		return err
+	}
 	return store.CheckPartitions(ctx, e.settings.Partitions)
 }
 
@@ -283,6 +290,9 @@ func (e *Engine) fold(ctx context.Context) error {
 	g.Go(func() error { return e.tick(ctx) })
 	g.Go(func() error { return e.saveSnapshots(ctx) })
 	g.Go(func() error { return e.saveModel(ctx) })
+	if e.broker == nil {
+		g.Go(func() error { return e.readOthers(ctx) })
+	}
 	if !e.opts.Quiet {
 		g.Go(func() error { return e.deliver(ctx) })
 		g.Go(func() error { return e.follow(ctx, kafka.TopicMessages, e.noteMessage) })
@@ -300,6 +310,9 @@ func (e *Engine) close() error {
 	var errs []error
 	if e.producer != nil {
 		e.producer.Close()
+	}
+	if e.copies != nil {
+		e.copies.close()
 	}
 	if e.store != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

@@ -16,8 +16,10 @@ import (
 // partition is one that this process owns.
 type partition struct {
 	*worker
-	saver saver
-	tail  int64 // end of the log when it was assigned: ready when all before is applied
+	saver  saver
+	epoch  int64 // of this owner
+	belief belief
+	tail   int64 // end of the log when it was assigned: ready when all before is applied
 }
 
 // partitions takes and gives up partitions of `events` as the consumer group
@@ -44,16 +46,20 @@ func (e partitions) Assigned(ctx context.Context, id int32) (int64, error) {
 		model := min(max(e.model.Position(id), log.start), log.end) // what the model missed and is gone is gone
 		from = min(p.applied.Load(), model)
 	}
-	p.tail = log.end
+	p.tail, p.epoch = log.end, p.saver.last.Epoch
+	p.belief.ticked.Store(time.Now().UnixMilli())
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.owned[id] = p // snapshots of it are taken from now on
+	e.ownersChanged()
 	return from, nil
 }
 
 // Process folds a batch.
 func (e partitions) Process(ctx context.Context, id int32, recs []streams.Record) error {
-	return e.partition(id).process(ctx, recs)
+	p := e.partition(id)
+	p.noteTicks(recs)
+	return p.process(ctx, recs)
 }
 
 // Revoked snapshots the partition and lets it go: drained first, then fenced.
@@ -78,6 +84,7 @@ func (e *Engine) drop(id int32) {
 	if p := e.owned[id]; p != nil {
 		e.gone.add(&p.saver.kept)
 		delete(e.owned, id)
+		e.ownersChanged()
 	}
 }
 
@@ -104,7 +111,7 @@ func (e *Engine) ownedPartitions() []*partition {
 func (e *Engine) newWorker(id int32) *worker {
 	w := &worker{
 		id: id, cfg: &e.settings, decoder: &e.decoder, model: e.model, catalogue: e.catalogue, log: e.log,
-		produce: e.producer.Unlimited().Produce, recommend: e.recommendFor, onLive: e.goLive, onStatus: e.noteStatus, onCatalogue: e.noteCatalog,
+		produce: e.producer.Unlimited().Produce, recommend: e.recommendFor, onLive: e.goLive, onStatus: e.noteStatus, onCatalogue: e.noteCatalog, onEvent: e.overlay.add,
 		store: profiles.NewStore(), rules: e.rules.Load(), parseRules: e.parsed.parse, counts: newCounts(),
 	}
 	w.state.Watermarks, w.state.Effects = map[string]string{}, map[string]string{}
@@ -141,10 +148,7 @@ func (e *Engine) produceTicks(ctx context.Context, now int64) {
 	owned := e.ownedPartitions()
 	recs := make([]streams.Record, 0, len(owned))
 	for _, p := range owned {
-		recs = append(recs, streams.Record{
-			Topic: kafka.TopicEvents, Partition: p.id, Time: now,
-			Headers: []streams.Header{{Key: streams.HeaderClock, Value: clockLive}},
-		})
+		recs = append(recs, tickOf(p.id, p.epoch, now))
 	}
 	e.producer.Unlimited().Produce(ctx, recs, func(err error) {
 		if err != nil {

@@ -76,6 +76,7 @@ func (w *worker) observe(rec *streams.Record, e *streams.Event) {
 	if w.model != nil {
 		w.lessons.Add(rec.Offset, e)
 	}
+	w.onEvent(rec, e)
 }
 
 // own handles the records that Rapport writes to itself and reports whether rec

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/rapport-engine/rapport/engine/profiles"
-	"github.com/rapport-engine/rapport/engine/snapshot"
 	"github.com/rapport-engine/rapport/recommender"
 	"github.com/rapport-engine/rapport/rules"
 	"github.com/rapport-engine/rapport/streams"
@@ -19,59 +18,99 @@ import (
 // maxAliases bounds the way from an identifier to its profile.
 const maxAliases = 64
 
-// Profile returns a private copy of the customer's profile; a weaker
-// identifier leads to the profile that it points to. ErrNotFound where nothing
-// is known.
+// Profile is ReadProfile for who does not ask how old the answer is.
 func (e *Engine) Profile(ctx context.Context, id streams.Identifier) (*profiles.Profile, error) {
-	p := new(profiles.Profile)
-	if err := e.readProfile(ctx, id.String(), p); err != nil {
-		return nil, err
-	}
-	return p, nil
+	p, _, err := e.ReadProfile(ctx, id)
+	return p, err
 }
 
-func (e *Engine) readProfile(ctx context.Context, id string, p *profiles.Profile) error {
+// ReadProfile returns a private copy of the customer's profile; a weaker
+// identifier leads to the profile that it points to. age is 0, unless another
+// process owns the profile and the snapshot store is away: then it is that of the
+// copy. ErrNotFound where nothing is known; ErrUnavailable where nobody can say.
+func (e *Engine) ReadProfile(ctx context.Context, id streams.Identifier) (p *profiles.Profile, age time.Duration, err error) {
+	p = new(profiles.Profile)
+	age, err = e.readProfile(ctx, id.String(), p)
+	if err != nil {
+		return nil, 0, err
+	}
+	return p, age, nil
+}
+
+// readProfile fills p with what is known of a customer.
+func (e *Engine) readProfile(ctx context.Context, id string, p *profiles.Profile) (age time.Duration, err error) {
+	var room [4]string
+	passed := room[:0] // identifiers on the way to the profile
 	for range maxAliases {
-		if err := e.readOne(ctx, id, p); err != nil {
-			return err
+		at, err := e.readOne(ctx, id, p)
+		if err != nil && !(errors.Is(err, ErrNotFound) && at.stored) {
+			return 0, err
 		}
-		if p.AliasOf == "" {
-			return nil
+		age = max(age, at.age)
+		passed = append(passed, id)
+		switch {
+		case p.AliasOf != "":
+			id = p.AliasOf
+			continue
+		case !at.stored:
+			return age, nil
 		}
-		id = p.AliasOf
+		if next := e.overlay.stronger(id); next != "" && e.leads(p, next) && !slices.Contains(passed, next) {
+			id = next
+			continue
+		}
+		if !e.overlay.lay(p, passed, e) && err != nil {
+			return 0, err
+		}
+		return age, nil
 	}
-	return ErrNotFound
+	return 0, ErrNotFound
 }
 
-// readOne reads from memory what this process owns, else from the store.
-func (e *Engine) readOne(ctx context.Context, id string, p *profiles.Profile) error {
+// leads reports whether an identifier that is a profile of its own may be taken
+// for the stronger one that an event named beside it.
+func (e *Engine) leads(p *profiles.Profile, stronger string) bool {
+	blocked := e.settings.Identity.Blocked
+	return !p.Blocked && !blocked[p.Id] && !blocked[stronger] && !slices.Contains(p.Forbidden, stronger)
+}
+
+// readAt is where a profile was read.
+type readAt struct {
+	stored bool          // in the snapshot store, or in a copy of that
+	age    time.Duration // of the copy, while the store is away
+}
+
+// readOne reads from memory what this process owns, else what the store has.
+func (e *Engine) readOne(ctx context.Context, id string, p *profiles.Profile) (at readAt, err error) {
 	home := streams.Partition(id, e.settings.Partitions)
-	if owner := e.partition(home); owner != nil {
+	if owner := e.partition(home); owner != nil && e.believes(ctx, owner) {
 		if !owner.store.ReadInto(id, p) {
-			return ErrNotFound
+			return at, ErrNotFound
 		}
-		return nil
+		return at, nil
 	}
-	return e.readStored(ctx, home, id, p)
+	at.stored = true
+	at.age, err = e.readStored(ctx, home, id, p)
+	return at, err
 }
 
 // readStored reads the latest snapshot of a profile that this process does not
-// hold.
-func (e *Engine) readStored(ctx context.Context, home int32, id string, p *profiles.Profile) error {
+// hold; where there is none, p is one that is empty.
+func (e *Engine) readStored(ctx context.Context, home int32, id string, p *profiles.Profile) (age time.Duration, err error) {
 	e.mu.RLock()
-	store, running := e.store, e.running
+	copies, running := e.copies, e.running
 	e.mu.RUnlock()
 	if !running {
-		return fmt.Errorf("%w: the engine is not running yet", ErrUnavailable)
+		return 0, fmt.Errorf("%w: the engine is not running yet", ErrUnavailable)
 	}
-	data, _, err := store.Get(ctx, home, id)
-	switch {
-	case errors.Is(err, snapshot.ErrNotFound):
-		return ErrNotFound
-	case err != nil:
-		return fmt.Errorf("%w: cannot read profile %s: %w", ErrUnavailable, id, err)
+	data, age, err := copies.get(ctx, home, id)
+	if err != nil {
+		return 0, err
 	}
-	return profiles.Decode(id, data, p)
+	if err := profiles.Decode(id, data, p); err != nil || data != nil {
+		return age, err
+	}
+	return age, ErrNotFound
 }
 
 // Now is the time that answers are given at: the wall clock on a live log, the
@@ -98,7 +137,7 @@ func (e *Engine) Recommend(ctx context.Context, id streams.Identifier, reqs []*r
 	now := e.Now()
 	p := profilePool.Get().(*profiles.Profile)
 	defer profilePool.Put(p)
-	known := !id.IsZero() && e.readProfile(ctx, id.String(), p) == nil
+	known, age := e.know(ctx, id, p)
 	for _, req := range reqs {
 		req.Now = now
 		if known {
@@ -107,7 +146,7 @@ func (e *Engine) Recommend(ctx context.Context, id streams.Identifier, reqs []*r
 	}
 	err := e.model.RecommendMany(reqs, dedupe, answers)
 	for i := range answers {
-		answers[i].Messages = nil
+		answers[i].Messages, answers[i].Age = nil, age
 	}
 	if known && len(p.Inbox) > 0 && len(reqs) > 0 {
 		answers[0].Messages = p.Waits(reqs[0].Channel, now)
@@ -120,10 +159,22 @@ func (e *Engine) Rank(ctx context.Context, id streams.Identifier, req *recommend
 	p := profilePool.Get().(*profiles.Profile)
 	defer profilePool.Put(p)
 	req.Now = e.Now()
-	if !id.IsZero() && e.readProfile(ctx, id.String(), p) == nil {
+	known, age := e.know(ctx, id, p)
+	if known {
 		fillCustomer(&req.Customer, p, req.Now, e.settings.Profile.CartTTL)
 	}
-	return e.model.Rank(req, answer)
+	err := e.model.Rank(req, answer)
+	answer.Age = age
+	return err
+}
+
+// know reads who is asking; false for a stranger, and for whom nothing is known.
+func (e *Engine) know(ctx context.Context, id streams.Identifier, p *profiles.Profile) (known bool, age time.Duration) {
+	if id.IsZero() {
+		return false, 0
+	}
+	age, err := e.readProfile(ctx, id.String(), p)
+	return err == nil, age
 }
 
 // fillCustomer tells the recommender what it needs to know of a profile.
@@ -213,7 +264,10 @@ func (e *Engine) Messages(ctx context.Context, q MessageQuery) (list []streams.M
 // does not know what became of it before the start, or in another process.
 func (e *Engine) settle(ctx context.Context, m *streams.Message) {
 	var p profiles.Profile
-	if m.Status != statusQueued || e.readProfile(ctx, m.Profile, &p) != nil {
+	if m.Status != statusQueued {
+		return
+	}
+	if _, err := e.readProfile(ctx, m.Profile, &p); err != nil {
 		return
 	}
 	for _, kept := range p.Messages {

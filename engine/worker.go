@@ -34,6 +34,7 @@ type worker struct {
 	log         *slog.Logger
 	onLive      func()
 	onCatalogue func(number int64)
+	onEvent     func(rec *streams.Record, e *streams.Event) // where it was first logged
 	onStatus    func(message, status string, e *streams.Event)
 	parseRules  func(record []byte) (*rules.Set, int64, error)
 	watch       func(t *rules.Turn) // told what was decided; nil: nobody is

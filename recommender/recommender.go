@@ -211,6 +211,9 @@ type Answer struct {
 	// Messages are those that wait for the customer, as JSON. The recommender
 	// does not read them; who asks it may pass them on here.
 	Messages [][]byte
+	// Age is that of the copy of the customer's profile, where it is one of a store
+	// that is away; likewise.
+	Age time.Duration
 }
 
 // Recommender learns from events and answers requests. Safe for any number of

@@ -7,6 +7,9 @@ const (
 	// before the record that it rides in; a record with this header and no
 	// value is a tick alone.
 	HeaderClock = "rapport-clock"
+	// HeaderOwner of a tick is the epoch of the owner who appended it: one that
+	// does not see its own any more may have been replaced.
+	HeaderOwner = "rapport-owner"
 	// HeaderEffect is the number of the effect that the record is:
 	// "<topic>/<partition>/<incarnation>/<offset>/<index>".
 	HeaderEffect = "rapport-effect"

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/rapport-engine/rapport/engine"
 	"github.com/rapport-engine/rapport/engine/profiles"
@@ -71,13 +72,15 @@ type Ingester interface {
 
 // Customers answers for customers.
 type Customers interface {
-	// Profile returns the profile of an identifier, that of a stronger one
+	// ReadProfile returns the profile of an identifier, that of a stronger one
 	// where it points there, as a copy of the caller's; ErrNotFound where
-	// nothing is known.
-	Profile(ctx context.Context, id streams.Identifier) (*profiles.Profile, error)
+	// nothing is known. age is how old a copy is that is answered because its
+	// store is away, 0 for all others.
+	ReadProfile(ctx context.Context, id streams.Identifier) (p *profiles.Profile, age time.Duration, err error)
 	// Recommend answers reqs[i] in answers[i]. It fills Request.Customer from
 	// the profile of id; the zero Identifier is a stranger, and so is a
-	// customer whose profile cannot be had. An error is
+	// customer whose profile cannot be had. Answer.Age is as of ReadProfile. An
+	// error is
 	// recommender.ErrUnknownPlacement, wrapped.
 	Recommend(ctx context.Context, id streams.Identifier, reqs []*recommender.Request, dedupe bool, answers []recommender.Answer) error
 	// Rank puts req.Items in order in answer, otherwise as Recommend.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -42,6 +43,7 @@ type fakeEngine struct {
 	askedBy  streams.Identifier
 	deduped  bool
 	fail     error
+	age      time.Duration // of profiles, as if their store were away
 	live     bool
 	notReady bool
 	panics   bool
@@ -98,21 +100,21 @@ func (f *fakeEngine) Ready() (bool, any) {
 	return !f.notReady, map[string]any{"partitions": 4}
 }
 
-func (f *fakeEngine) Profile(_ context.Context, id streams.Identifier) (*profiles.Profile, error) {
+func (f *fakeEngine) ReadProfile(_ context.Context, id streams.Identifier) (*profiles.Profile, time.Duration, error) {
 	if f.panics {
 		panic("a bug of ours")
 	}
 	if f.fail != nil {
-		return nil, f.fail
+		return nil, 0, f.fail
 	}
 	p := f.profiles[id.String()]
 	if p == nil {
-		return nil, ErrNotFound
+		return nil, 0, ErrNotFound
 	}
 	if p.AliasOf != "" {
 		p = f.profiles[p.AliasOf]
 	}
-	return p, nil
+	return p, f.age, nil
 }
 
 func (f *fakeEngine) Recommend(_ context.Context, id streams.Identifier, reqs []*recommender.Request, dedupe bool, answers []recommender.Answer) error {
@@ -128,7 +130,7 @@ func (f *fakeEngine) Recommend(_ context.Context, id streams.Identifier, reqs []
 			return fmt.Errorf("%w %q: known are home, product", recommender.ErrUnknownPlacement, r.Placement)
 		}
 		a := &answers[i]
-		a.ID, a.Placement, a.Strategy, a.Items = r.ID, r.Placement, "trending", a.Items[:0]
+		a.ID, a.Placement, a.Strategy, a.Items, a.Age = r.ID, r.Placement, "trending", a.Items[:0], f.age
 		for n := range r.Limit {
 			item := &streams.Item{ID: fmt.Sprintf("i%03d", n+r.Offset), Name: `Shoe "Run"`, URL: "https://shop/x?a=1&b=2", Price: 450}
 			if r.Filter != nil && !r.Filter(item) {
@@ -154,7 +156,7 @@ func (f *fakeEngine) Rank(_ context.Context, id streams.Identifier, req *recomme
 	if req.Placement == "nowhere" {
 		return fmt.Errorf("%w %q: known are home, product", recommender.ErrUnknownPlacement, req.Placement)
 	}
-	a.ID, a.Placement, a.Strategy, a.Items = req.ID, req.Placement, "trending", a.Items[:0]
+	a.ID, a.Placement, a.Strategy, a.Items, a.Age = req.ID, req.Placement, "trending", a.Items[:0], f.age
 	for _, id := range slices.Backward(req.Items) {
 		a.Items = append(a.Items, recommender.Ranked{ID: id, Reason: "trending"})
 	}

@@ -40,7 +40,7 @@ func (s *Server) messages(ctx *fasthttp.RequestCtx, _ scope) {
 func (s *Server) canonical(id streams.Identifier) string {
 	call, cancel := s.callContext()
 	defer cancel()
-	if p, err := s.engine.Profile(call, id); err == nil && p.Id != "" {
+	if p, _, err := s.engine.ReadProfile(call, id); err == nil && p.Id != "" {
 		return p.Id
 	}
 	return id.String()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,7 +46,7 @@ func (s *Server) find(ctx *fasthttp.RequestCtx) *profiles.Profile {
 	}
 	call, cancel := s.callContext()
 	defer cancel()
-	p, err := s.engine.Profile(call, id)
+	p, age, err := s.engine.ReadProfile(call, id)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		s.problem(ctx, fasthttp.StatusNotFound, "no customer is known as "+id.String())
@@ -54,7 +55,19 @@ func (s *Server) find(ctx *fasthttp.RequestCtx) *profiles.Profile {
 		s.fail(ctx, err)
 		return nil
 	}
+	tellAge(ctx, age)
 	return p
+}
+
+// ageHeader is how many seconds old a customer's profile is that was read while
+// its store was away.
+const ageHeader = "X-Rapport-Age"
+
+func tellAge(ctx *fasthttp.RequestCtx, age time.Duration) {
+	if age > 0 {
+		seconds := int64((age + time.Second - 1) / time.Second)
+		ctx.Response.Header.Set(ageHeader, strconv.FormatInt(seconds, 10))
+	}
 }
 
 func (s *Server) profile(ctx *fasthttp.RequestCtx, _ scope) {

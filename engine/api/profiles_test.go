@@ -173,3 +173,19 @@ func TestMessagesAreAskedForByCustomer(t *testing.T) {
 	s.get("/v1/messages?profile=x").want(t, 400, "type:value")
 	s.get("/v1/messages?limit=1001").want(t, 400, "1000")
 }
+
+func TestAgeIsToldWhileTheStoreIsAway(t *testing.T) {
+	s := start(t, Options{})
+	shopper(t, s)
+	for _, age := range []struct {
+		of     time.Duration
+		header string
+	}{{0, ""}, {time.Millisecond, "1"}, {1001 * time.Millisecond, "2"}, {time.Minute, "60"}} {
+		s.engine.age = age.of
+		for _, path := range []string{"/v1/profiles/user:42", "/v1/profiles/user:42/events", "/v1/recommend?id=user:42", "/v1/profiles/user:42/decisions"} {
+			if got := s.get(path).want(t, 200, "").header.Get(ageHeader); got != age.header {
+				t.Errorf("%s: %s: %q after %v, want %q", path, ageHeader, got, age.of, age.header)
+			}
+		}
+	}
+}

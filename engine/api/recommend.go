@@ -140,6 +140,9 @@ func (s *Server) answerWith(ctx *fasthttp.RequestCtx, c *recommendCall, start ti
 		s.fail(ctx, err)
 		return
 	}
+	if len(c.answers) > 0 {
+		tellAge(ctx, c.answers[0].Age)
+	}
 	c.out = appendAnswers(c.out, c, time.Since(start))
 	ctx.SetContentType("application/json")
 	ctx.SetBody(c.out)
