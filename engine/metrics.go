@@ -7,7 +7,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type collector struct {
 	e *Engine
 
-	events, messages, runs, skipped, failures, letters, issues, late, other, gauges, segments *prometheus.Desc
+	events, messages, runs, skipped, failures, letters, issues, late, other, reads, gauges, segments *prometheus.Desc
 }
 
 func newCollector(e *Engine) *collector {
@@ -25,6 +25,7 @@ func newCollector(e *Engine) *collector {
 		issues:   desc("event_issues_total", "Oddities in events that were applied, by reason.", "reason"),
 		late:     desc("late_events_total", "Events applied that were logged late, by how much: an hour, a day or a week, or more. Up to a week they are counted in their right place.", "by"),
 		other:    desc("fold_total", "What else the fold did: duplicates and repeats dropped, forwards, links, merges.", "what"),
+		reads:    desc("reads_total", "Profiles of other processes that were read, by what was answered: a fresh copy, the snapshot store, a stale copy while that is away, or nothing (failed).", "from"),
 		segments: desc("segment_customers", "Customers in each segment, of the partitions of this process.", "segment"),
 		gauges:   desc("size", "Profiles, their bytes, items and partitions held by this process; partitions that stand still; 1 while snapshots wait for their store.", "what"),
 	}
@@ -48,6 +49,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		"duplicates": n.Duplicates, "repeated": n.Repeated, "gaps": n.Gaps, "forwarded": n.Forwarded, "links": n.Links,
 		"aliases": n.Aliases, "merges": n.Merges, "merge_cut": n.Cut, "undone": n.Undone, "conflicts": n.Conflicts, "looped": n.Looped, "sessions": n.Sessions, "orders": n.Orders,
 	})
+	if copies := c.e.readCopies(); copies != nil {
+		each(ch, c.reads, map[string]int64{"copy": copies.fresh.Load(), "store": copies.read.Load(), "stale": copies.stale.Load(), "failed": copies.failed.Load()})
+	}
 	c.sizes(ch)
 }
 

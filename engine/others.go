@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/rapport-engine/rapport/recommender"
 	"github.com/rapport-engine/rapport/streams"
 	"github.com/rapport-engine/rapport/streams/kafka"
 )
@@ -103,9 +104,9 @@ func (e *Engine) readPartitions(ctx context.Context, list []int32) error {
 	if len(behind) == 0 {
 		e.modelRead.Store(true)
 	}
-	var event streams.Event
+	var student student
 	return kafka.ReadFrom(ctx, e.client, kafka.TopicEvents, from, func(recs []streams.Record) error {
-		e.learn(recs, &event)
+		e.learn(recs, &student)
 		last := &recs[len(recs)-1]
 		if end, ok := behind[last.Partition]; ok && last.Offset >= end-1 {
 			if delete(behind, last.Partition); len(behind) == 0 {
@@ -116,18 +117,25 @@ func (e *Engine) readPartitions(ctx context.Context, list []int32) error {
 	})
 }
 
+// student is the memory of who reads for the model.
+type student struct {
+	event   streams.Event
+	lessons recommender.Lessons
+}
+
 // learn teaches the model what customers did, where it was first logged.
-func (e *Engine) learn(recs []streams.Record, event *streams.Event) {
+func (e *Engine) learn(recs []streams.Record, s *student) {
 	for i := range recs {
 		rec := &recs[i]
 		kind := rec.Header(streams.HeaderKind)
 		if clock := rec.Header(streams.HeaderClock); !e.live.Load() && kind == nil && (clock == nil || string(clock) == string(clockLive)) {
 			e.goLive()
 		}
-		if len(rec.Value) == 0 || kind != nil || e.decoder.Decode(rec, event) != nil {
+		if len(rec.Value) == 0 || kind != nil || e.decoder.Decode(rec, &s.event) != nil {
 			continue
 		}
-		e.model.Observe(rec.Partition, rec.Offset, event)
-		e.overlay.add(rec, event)
+		s.lessons.Add(rec.Offset, &s.event)
+		e.overlay.add(rec, &s.event)
 	}
+	e.model.Observe(recs[0].Partition, &s.lessons)
 }

@@ -97,10 +97,8 @@ func (e *Engine) readOne(ctx context.Context, id string, p *profiles.Profile) (a
 // readStored reads the latest snapshot of a profile that this process does not
 // hold; where there is none, p is one that is empty.
 func (e *Engine) readStored(ctx context.Context, home int32, id string, p *profiles.Profile) (age time.Duration, err error) {
-	e.mu.RLock()
-	copies, running := e.copies, e.running
-	e.mu.RUnlock()
-	if !running {
+	copies := e.readCopies()
+	if copies == nil {
 		return 0, fmt.Errorf("%w: the engine is not running yet", ErrUnavailable)
 	}
 	data, age, err := copies.get(ctx, home, id)
@@ -111,6 +109,16 @@ func (e *Engine) readStored(ctx context.Context, home int32, id string, p *profi
 		return age, err
 	}
 	return age, ErrNotFound
+}
+
+// readCopies are the copies of what the snapshot store has, nil until it is open.
+func (e *Engine) readCopies() *copies {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if !e.running {
+		return nil
+	}
+	return e.copies
 }
 
 // Now is the time that answers are given at: the wall clock on a live log, the
