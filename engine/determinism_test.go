@@ -59,7 +59,7 @@ func foldedLogs(t *testing.T, seed uint64) [][]streams.Record {
 		return s.logs
 	}
 	clock := int64(0)
-	for _, e := range smallHistory(r, true) {
+	for _, e := range smallHistory(r, 1) {
 		clock = max(clock, e.logged)
 		s.append(streams.Partition(e.identified[0], 4), streams.Record{Key: []byte(e.identified[0]), Value: e.call(),
 			Headers: []streams.Header{{Key: streams.HeaderClock, Value: HistoryTick(clock)}}})

@@ -72,13 +72,10 @@ func carried(r *rand.Rand, ids []string) []string {
 	return list
 }
 
-// smallHistory is what a few people do in less than a day, each event at a time
-// of its own, some written late and some twice.
-//
-// Where the carts of one customer share products, their quantities depend on
-// which of them a change belongs to, so shared is for histories in which nothing
-// is under way between two events.
-func smallHistory(r *rand.Rand, shared bool) []past {
+// smallHistory is what a few people do, each event at a time of its own up to 20
+// minutes after the one before it, or slow times that; some are written late and
+// some twice.
+func smallHistory(r *rand.Rand, slow int64) []past {
 	people := make([][]string, 1+r.IntN(3))
 	for n := range people {
 		people[n] = person(r, n)
@@ -88,16 +85,13 @@ func smallHistory(r *rand.Rand, shared bool) []past {
 	all := make([]past, 0, 60)
 	now := int64(1_770_000_000_000)
 	for i := range 3 + r.IntN(45) {
-		now += 1 + int64(r.IntN(1_200_000))
+		now += 1 + slow*int64(r.IntN(1_200_000))
 		who := r.IntN(len(people))
 		e := past{id: fmt.Sprint("m", i), at: now, logged: now, name: names[r.IntN(len(names))],
 			identified: carried(r, people[who]), channel: []string{"web", "app", "pos"}[r.IntN(3)]}
 		e.fill(r, who, i)
-		if !shared {
-			e.ownCart()
-		}
-		if e.name != "Product Added" && e.name != "Cart Viewed" && r.IntN(6) == 0 {
-			e.logged += int64(r.IntN(3_600_000))
+		if r.IntN(6) == 0 {
+			e.logged += slow * int64(r.IntN(3_600_000))
 		}
 		all = append(all, e)
 		if r.IntN(15) == 0 {
@@ -140,16 +134,6 @@ func (e *past) fill(r *rand.Rand, who, i int) {
 	}
 	if r.IntN(5) == 0 {
 		e.locale = fmt.Sprint("l", r.IntN(3))
-	}
-}
-
-// ownCart makes the cart that the event is about that of its first identifier.
-func (e *past) ownCart() {
-	switch e.name {
-	case "Product Added", "Product Removed":
-		e.item += " " + e.identified[0]
-	case "Cart Viewed": // shows the carts of all that is linked by then
-		e.name, e.products = "page", nil
 	}
 }
 
@@ -215,8 +199,11 @@ func TestMergedProfilesAreThoseOfOneStream(t *testing.T) {
 
 func foldHistory(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 7))
-	together, chaos := r.IntN(4), r.IntN(4) > 0
-	history := smallHistory(r, together == 3)
+	together, chaos, slow := r.IntN(4), r.IntN(4) > 0, int64(1)
+	if together == 3 && r.IntN(2) == 0 {
+		slow = 60 // weeks, in which the partitions' clocks stay close, as they do when they tick
+	}
+	history := smallHistory(r, slow)
 	s := newSimulation(t, 1+r.IntN(5))
 	if chaos {
 		s.lag = r
@@ -302,7 +289,14 @@ func (s *simulation) compareWith(t *testing.T, m *model) {
 		if id != p.Id {
 			continue
 		}
-		if diff := cmp.Diff(want.summary(), summaryOf(p)); diff != "" {
+		expected, got := want.summary(), summaryOf(p)
+		for product := range want.unsure {
+			if want.unsure[product] {
+				delete(expected.Cart, product)
+				delete(got.Cart, product)
+			}
+		}
+		if diff := cmp.Diff(expected, got); diff != "" {
 			t.Errorf("%s (-model +profile):\n%s", id, diff)
 		}
 	}

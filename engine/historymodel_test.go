@@ -15,52 +15,41 @@ import (
 // model folds the events of a history in order of time, each once, knowing
 // which identifiers are one customer's. It is slow and plain on purpose.
 type model struct {
-	events []past
 	groups map[string]*customer // identifier → who it is
+	people map[string][]string  // identifier → all that are the same customer's in the end
 }
 
 // customer is what the model knows of one.
 type customer struct {
 	ids     []string // strongest first
-	cart    map[string]*shelf
+	cart    map[string]shelf
+	removed map[string]int64 // product → when
+	unsure  map[string]bool  // products that it depends on lateness whether a removal still counted for
 	applied []past
 }
 
-// shelf is what happened to one product of a cart since it was removed.
+// shelf is one product of a cart.
 type shelf struct {
-	removed int64
-	changes []change
-}
-
-type change struct {
-	at       int64
-	quantity int
-}
-
-func (s *shelf) quantity() int {
-	n := 0
-	for _, c := range s.changes {
-		n = max(n+c.quantity, 0)
-	}
-	return n
-}
-
-func (s *shelf) forget(at int64) {
-	s.changes = slices.DeleteFunc(s.changes, func(c change) bool { return c.at <= at })
+	Quantity int
+	AddedAt  int64
 }
 
 func newModel(history []past) *model {
-	m := &model{groups: map[string]*customer{}}
+	m := &model{groups: map[string]*customer{}, people: map[string][]string{}}
 	seen := map[string]bool{}
+	var events []past
 	for _, e := range history {
 		if !seen[e.id] {
 			seen[e.id] = true
-			m.events = append(m.events, e)
+			events = append(events, e)
 		}
 	}
-	slices.SortFunc(m.events, func(a, b past) int { return int(min(max(a.at-b.at, -1), 1)) })
-	for i := range m.events {
-		m.apply(&m.events[i])
+	slices.SortFunc(events, func(a, b past) int { return int(min(max(a.at-b.at, -1), 1)) })
+	for i := range events {
+		m.know(&events[i])
+	}
+	for i := range events {
+		m.apply(&events[i])
 	}
 	return m
 }
@@ -68,31 +57,51 @@ func newModel(history []past) *model {
 func (m *model) identifiers() []string        { return slices.Sorted(maps.Keys(m.groups)) }
 func (m *model) customer(id string) *customer { return m.groups[id] }
 
+// know looks ahead: an event's identifiers are one customer's in the end.
+func (m *model) know(e *past) {
+	var all []string
+	for _, id := range e.identified {
+		all = append(append(all, id), m.people[id]...)
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	for _, id := range all {
+		m.people[id] = all
+	}
+}
+
 // apply makes all identifiers of an event one customer, and the event theirs.
 func (m *model) apply(e *past) {
 	var c *customer
 	for _, id := range e.identified {
 		g := m.groups[id]
 		if g == nil {
-			g = &customer{ids: []string{id}, cart: map[string]*shelf{}}
+			g = &customer{ids: []string{id}, cart: map[string]shelf{}, removed: map[string]int64{}, unsure: map[string]bool{}}
 			m.groups[id] = g
 		}
 		if c == nil {
 			c = g
 		} else if c != g {
-			c.absorb(g)
+			c.absorb(g, e.at)
 			for _, other := range g.ids {
 				m.groups[other] = c
 			}
 		}
 	}
 	c.applied = append(c.applied, *e)
-	c.shop(e)
+	m.shop(c, e)
 }
 
-// absorb makes g's past c's own: of a product in both carts the larger quantity
-// counts.
-func (c *customer) absorb(g *customer) {
+// absorb makes g's past c's own, at a time: of a product in both carts the larger
+// quantity counts. What was removed from one of them about a week before may be
+// forgotten by then.
+func (c *customer) absorb(g *customer, at int64) {
+	for product, removed := range g.removed {
+		c.removed[product] = max(c.removed[product], removed)
+	}
+	for product, removed := range c.removed {
+		c.unsure[product] = c.unsure[product] || g.unsure[product] || at-removed > 4*24*3_600_000
+	}
 	c.ids = append(c.ids, g.ids...)
 	slices.SortFunc(c.ids, func(a, b string) int {
 		if identifier(a).Stronger(identifier(b)) {
@@ -102,33 +111,26 @@ func (c *customer) absorb(g *customer) {
 	})
 	c.applied = append(c.applied, g.applied...)
 	for id, theirs := range g.cart {
-		own := c.shelf(id)
-		own.removed = max(own.removed, theirs.removed)
-		own.forget(own.removed)
-		theirs.forget(own.removed)
-		if theirs.quantity() > own.quantity() {
-			own.changes = theirs.changes
+		own := c.cart[id]
+		if theirs.Quantity > own.Quantity || theirs.Quantity == own.Quantity && theirs.AddedAt > own.AddedAt {
+			c.cart[id] = theirs
 		}
 	}
 }
 
-func (c *customer) shelf(id string) *shelf {
-	if c.cart[id] == nil {
-		c.cart[id] = &shelf{}
+// shop changes the cart as the event says. What is removed or ordered leaves
+// every cart that turns out to be the customer's.
+func (m *model) shop(c *customer, e *past) {
+	remove := func(product string) {
+		c.removed[product] = e.at
+		for _, id := range m.people[e.identified[0]] {
+			if g := m.groups[id]; g != nil {
+				delete(g.cart, product)
+			}
+		}
 	}
-	return c.cart[id]
-}
-
-// shop changes the cart as the event says.
-func (c *customer) shop(e *past) {
-	remove := func(id string) {
-		s := c.shelf(id)
-		s.removed = e.at
-		s.forget(e.at)
-	}
-	add := func(id string, n int) {
-		s := c.shelf(id)
-		s.changes = append(s.changes, change{e.at, n})
+	add := func(product string, n int) {
+		c.cart[product] = shelf{c.cart[product].Quantity + n, e.at}
 	}
 	switch e.name {
 	case "Product Added":
@@ -136,19 +138,17 @@ func (c *customer) shop(e *past) {
 	case "Product Removed":
 		if e.quantity == 0 {
 			remove(e.item)
-		} else {
-			add(e.item, -e.quantity)
+		} else if s, ok := c.cart[e.item]; ok {
+			c.cart[e.item] = shelf{max(s.Quantity-e.quantity, 0), s.AddedAt}
 		}
 	case "Cart Viewed":
-		for _, s := range c.cart {
-			s.forget(e.at)
-		}
-		for _, id := range e.products {
-			add(id, 1)
+		clear(c.cart)
+		for _, product := range e.products {
+			add(product, 1)
 		}
 	case "Order Completed":
-		for _, id := range e.products {
-			remove(id)
+		for _, product := range e.products {
+			remove(product)
 		}
 	}
 }
@@ -162,7 +162,7 @@ type summary struct {
 	Traits      map[string]string
 	Consents    map[string]string
 	Locale      string
-	Cart        map[string]int
+	Cart        map[string]shelf
 	Orders      string
 	Viewed      map[string]string
 	History     string
@@ -171,7 +171,7 @@ type summary struct {
 func (c *customer) summary() summary {
 	slices.SortFunc(c.applied, func(a, b past) int { return int(min(max(a.at-b.at, -1), 1)) })
 	s := summary{Identifiers: strings.Join(c.ids, " "), Events: len(c.applied), First: c.applied[0].at, Last: c.applied[len(c.applied)-1].at,
-		Channels: map[string]string{}, Traits: map[string]string{}, Consents: map[string]string{}, Cart: map[string]int{}, Viewed: map[string]string{}}
+		Channels: map[string]string{}, Traits: map[string]string{}, Consents: map[string]string{}, Cart: map[string]shelf{}, Viewed: map[string]string{}}
 	counts, firsts := map[string]int{}, map[string]int64{}
 	views := map[string][]past{}
 	var ids []string
@@ -199,8 +199,8 @@ func (c *customer) summary() summary {
 		ids = append([]string{e.id}, ids...)
 	}
 	for id, shelf := range c.cart {
-		if n := shelf.quantity(); n > 0 {
-			s.Cart[id] = n
+		if shelf.Quantity > 0 {
+			s.Cart[id] = shelf
 		}
 	}
 	for id, list := range views {
@@ -273,7 +273,7 @@ func (c *customer) orders() string {
 // summaryOf says the same of a profile.
 func summaryOf(p *profiles.Profile) summary {
 	s := summary{Identifiers: strings.Join(p.Identifiers, " "), Events: int(p.Events), First: p.FirstAt, Last: p.LastAt, Locale: p.Locale,
-		Channels: map[string]string{}, Traits: map[string]string{}, Consents: map[string]string{}, Cart: map[string]int{}, Viewed: map[string]string{}}
+		Channels: map[string]string{}, Traits: map[string]string{}, Consents: map[string]string{}, Cart: map[string]shelf{}, Viewed: map[string]string{}}
 	for _, c := range p.Channels {
 		s.Channels[c.Name] = fmt.Sprint(c.Events, c.FirstAt, c.LastAt)
 	}
@@ -290,7 +290,7 @@ func summaryOf(p *profiles.Profile) summary {
 		s.Consents[c.Channel] = fmt.Sprint(c.Granted, c.At)
 	}
 	for _, l := range p.GetCart().GetLines() {
-		s.Cart[l.Id] = int(l.Quantity)
+		s.Cart[l.Id] = shelf{int(l.Quantity), l.AddedAt}
 	}
 	for _, v := range p.Viewed {
 		s.Viewed[v.Id] = fmt.Sprint(v.Times, v.Days, v.FirstAt, v.At, v.Channel)

@@ -38,7 +38,7 @@ func (s *Settings) Apply(p *Profile, e *streams.Event, now int64, item func(id s
 	if now == 0 { // the log has had no tick yet
 		now = e.LoggedAt
 	}
-	if !p.dedupe(e.MessageID, now, s.MaxDedupe) {
+	if !p.dedupe(e.MessageID, e.LoggedAt, s.MaxDedupe) {
 		return Outcome{Duplicate: true}
 	}
 	var out Outcome
@@ -59,6 +59,7 @@ func (s *Settings) Apply(p *Profile, e *streams.Event, now int64, item func(id s
 	p.viewedInSession()
 	p.tally(s.Counted, e, now)
 
+	p.settle(now)
 	if p.Cart != nil {
 		p.Cart.prune(now, s.CartTTL)
 	}
@@ -72,9 +73,11 @@ func (s *Settings) Apply(p *Profile, e *streams.Event, now int64, item func(id s
 
 const hourMs = 60 * 60 * 1000
 
-// dedupe remembers a message id for a day; false when it was known.
-func (p *Profile) dedupe(id string, now int64, limit int) bool {
-	hour := now / hourMs
+// dedupe remembers a message id for the day after it was logged (Unix ms); false
+// when it was known. The log's own time counts, not that of the partition that
+// folds it: a forward comes from another one, whose clock may be elsewhere.
+func (p *Profile) dedupe(id string, logged int64, limit int) bool {
+	hour := logged / hourMs
 	old := 0
 	for old < len(p.Dedupe) && p.Dedupe[old].Hour < hour-24 {
 		old++
@@ -95,11 +98,16 @@ func (p *Profile) dedupe(id string, now int64, limit int) bool {
 			p.Dedupe = slices.Delete(p.Dedupe, 0, 1)
 		}
 	}
-	if n := len(p.Dedupe); n == 0 || p.Dedupe[n-1].Hour < hour {
-		p.Dedupe = append(p.Dedupe, &DedupeHour{Hour: hour})
+	i := len(p.Dedupe)
+	for i > 0 && p.Dedupe[i-1].Hour > hour {
+		i--
 	}
-	last := p.Dedupe[len(p.Dedupe)-1]
-	last.Ids = append(last.Ids, hash)
+	if i == 0 || p.Dedupe[i-1].Hour < hour {
+		p.Dedupe = slices.Insert(p.Dedupe, i, &DedupeHour{Hour: hour})
+		i++
+	}
+	in := p.Dedupe[i-1]
+	in.Ids = append(in.Ids, hash)
 	return true
 }
 
@@ -129,6 +137,7 @@ func (p *Profile) applyIdentifiers(e *streams.Event, out *Outcome) {
 		p.list(id)
 		out.Unlinked = append(out.Unlinked, id)
 	}
+	p.joinAll(e, out.Unlinked)
 	for _, id := range e.Claimed {
 		if len(p.Claimed) < maxClaimed && !hasIdentifier(p.Claimed, id) && !hasIdentifier(p.Identifiers, id) {
 			p.Claimed = append(p.Claimed, id.String())
@@ -147,9 +156,8 @@ func (p *Profile) list(id streams.Identifier) {
 
 // hasIdentifier looks for id without building its string.
 func hasIdentifier(list []string, id streams.Identifier) bool {
-	n := len(id.Type)
 	for _, s := range list {
-		if len(s) == n+1+len(id.Value) && s[:n] == id.Type && s[n] == ':' && s[n+1:] == id.Value {
+		if isIdentifier(s, id) {
 			return true
 		}
 	}

@@ -14,10 +14,12 @@ import (
 func TestDedupe(t *testing.T) {
 	p, s := newProfile("user:42"), DefaultSettings()
 	e := event("Product Viewed", at(0), product1("a", 1, 5))
+	first := e.LoggedAt
 	for _, tc := range []struct {
 		after int64
 		dup   bool
 	}{{0, false}, {second, true}, {24*hour - 1, true}, {26 * hour, false}, {27 * hour, true}} {
+		e.LoggedAt = first + tc.after
 		if got := s.Apply(p, e, at(0)+tc.after, nil).Duplicate; got != tc.dup {
 			t.Errorf("after %d h: duplicate is %v, want %v", tc.after/hour, got, tc.dup)
 		}

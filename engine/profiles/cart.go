@@ -15,7 +15,8 @@ import (
 // added and taken since; what happened until the removal is forgotten. A line
 // whose quantity was made by one event is its own history; one made by several
 // has ops. What has no line keeps its history among the removals, for as long
-// as late events count.
+// as late events count. What an identifier did before it was the customer's is
+// told apart (see basket.go).
 
 const (
 	// lateness is how late an event still counts in its right place.
@@ -40,34 +41,34 @@ func (p *Profile) applyCart(e *streams.Event, now int64, ttl time.Duration, item
 	lines := eventLines(e)
 	switch e.Name {
 	case "Product Added", "Wishlist Product Added to Cart":
-		p.touchCart(e)
+		b, of := p.touchCart(e), p.origin(e)
 		for i := range lines {
-			p.Cart.add(&lines[i], e, item)
+			b.add(&lines[i], e, of, item)
 		}
 	case "Product Removed":
-		p.touchCart(e)
+		b, of := p.touchCart(e), p.origin(e)
 		for i := range lines {
 			if lines[i].HasQuantity {
-				p.Cart.lower(&lines[i], e.At)
+				b.lower(&lines[i], e.At, of)
 			} else {
-				p.Cart.remove(lines[i].ID, e.At)
+				b.remove(lines[i].ID, e.At)
 			}
 		}
 	case "Cart Viewed", "Cart Updated", "Checkout Started":
 		if e.Products == nil && e.CartID == "" && e.CartURL == "" {
 			return
 		}
-		p.touchCart(e)
+		b := p.touchCart(e)
 		if e.Products != nil {
-			p.Cart.replace(e, item)
+			b.replace(e, p.origin(e), item)
 		}
 	case "Order Completed":
 		if len(lines) == 0 {
 			return
 		}
-		p.touchCart(e)
+		b := p.touchCart(e)
 		for i := range lines {
-			p.Cart.remove(lines[i].ID, e.At)
+			b.remove(lines[i].ID, e.At)
 		}
 	default:
 		return
@@ -76,11 +77,8 @@ func (p *Profile) applyCart(e *streams.Event, now int64, ttl time.Duration, item
 }
 
 // touchCart makes sure that there is a cart, and notes its id, link and time.
-func (p *Profile) touchCart(e *streams.Event) {
-	if p.Cart == nil {
-		p.Cart = &Cart{}
-	}
-	c := p.Cart
+func (p *Profile) touchCart(e *streams.Event) basket {
+	c := p.basket()
 	if e.CartID != "" && (c.Id == "" || e.At >= c.UpdatedAt) {
 		c.Id = e.CartID
 	}
@@ -88,58 +86,60 @@ func (p *Profile) touchCart(e *streams.Event) {
 		c.Url = link(e.CartURL)
 	}
 	c.UpdatedAt = max(c.UpdatedAt, e.At)
+	return c
 }
 
-// add puts l.Quantity more of a product into the cart.
-func (c *Cart) add(l *streams.Line, e *streams.Event, item lookup) {
-	h := c.load(l.ID)
-	if l.ID == "" || l.Quantity <= 0 || e.At <= h.removed || e.At <= c.ReplacedAt {
+// add puts l.Quantity more of a product into the cart of an identifier.
+func (b basket) add(l *streams.Line, e *streams.Event, of string, item lookup) {
+	h := b.load(l.ID)
+	if l.ID == "" || l.Quantity <= 0 || e.At <= h.removed || b.past(of, e.At) {
 		return
 	}
-	h.insert(e.At, int64(min(l.Quantity, maxQuantity)))
-	c.store(h, l, e, item)
+	h.insert(CartOp{At: e.At, Quantity: int64(min(l.Quantity, maxQuantity)), Of: of})
+	b.store(h, l, e, item)
 }
 
-// lower takes l.Quantity of a product out of the cart.
-func (c *Cart) lower(l *streams.Line, at int64) {
-	h := c.load(l.ID)
-	if l.ID == "" || l.Quantity <= 0 || at <= h.removed || at <= c.ReplacedAt {
+// lower takes l.Quantity of a product out of the cart of an identifier.
+func (b basket) lower(l *streams.Line, at int64, of string) {
+	h := b.load(l.ID)
+	if l.ID == "" || l.Quantity <= 0 || at <= h.removed || b.past(of, at) {
 		return
 	}
-	h.insert(at, -int64(min(l.Quantity, maxQuantity)))
-	c.store(h, nil, nil, nil)
+	h.insert(CartOp{At: at, Quantity: -int64(min(l.Quantity, maxQuantity)), Of: of})
+	b.store(h, nil, nil, nil)
 }
 
-// remove takes out of the cart what was added of a product until at.
-func (c *Cart) remove(id string, at int64) {
+// remove takes out of the cart what was added of a product until at, under
+// whatever identifier.
+func (b basket) remove(id string, at int64) {
 	if id == "" {
 		return
 	}
-	h := c.load(id)
+	h := b.load(id)
 	h.removed = max(h.removed, at)
 	h.forget(at)
-	c.store(h, nil, nil, nil)
+	b.store(h, nil, nil, nil)
 }
 
-// replace makes the cart what e showed, unless a later one showed it before.
-func (c *Cart) replace(e *streams.Event, item lookup) {
-	if e.At < c.ReplacedAt {
+// replace makes the cart of an identifier what e showed, unless a later one
+// showed it before.
+func (b basket) replace(e *streams.Event, of string, item lookup) {
+	if b.past(of, e.At+1) || !b.show(of, e.At) {
 		return
 	}
-	c.ReplacedAt = e.At
-	for _, id := range c.ids() {
-		h := c.load(id)
-		h.forget(e.At)
-		c.store(h, nil, nil, nil)
+	for _, id := range b.ids() {
+		h := b.load(id)
+		h.ops = slices.DeleteFunc(h.ops, func(o *CartOp) bool { return o.At <= e.At && b.covers(of, e.At, o.Of) })
+		b.store(h, nil, nil, nil)
 	}
 	for i := range e.Products {
 		l := &e.Products[i]
-		h := c.load(l.ID)
+		h := b.load(l.ID)
 		if l.ID == "" || l.Quantity <= 0 || e.At <= h.removed {
 			continue
 		}
-		h.insert(e.At, int64(min(l.Quantity, maxQuantity)))
-		c.store(h, l, e, item)
+		h.insert(CartOp{At: e.At, Quantity: int64(min(l.Quantity, maxQuantity)), Of: of})
+		b.store(h, l, e, item)
 	}
 }
 
@@ -176,24 +176,35 @@ func (c *Cart) load(id string) product {
 
 // insert adds a change; at the same time additions come first, so that a
 // removal wins.
-func (h *product) insert(at, quantity int64) {
-	i, _ := slices.BinarySearchFunc(h.ops, at, func(o *CartOp, at int64) int {
-		return cmp.Or(cmp.Compare(o.At, at), cmp.Compare(quantity, o.Quantity))
-	})
-	h.ops = slices.Insert(h.ops, i, &CartOp{At: at, Quantity: quantity})
+func (h *product) insert(op CartOp) {
+	h.put(&CartOp{At: op.At, Quantity: op.Quantity, Of: op.Of})
 	for len(h.ops) > maxOps {
 		h.merge()
 	}
 }
 
-// merge makes the oldest two changes one.
+func (h *product) put(op *CartOp) {
+	i, _ := slices.BinarySearchFunc(h.ops, op, func(o, op *CartOp) int {
+		return cmp.Or(cmp.Compare(o.At, op.At), cmp.Compare(op.Quantity, o.Quantity), strings.Compare(o.Of, op.Of))
+	})
+	h.ops = slices.Insert(h.ops, i, op)
+}
+
+// merge makes the oldest two changes of one identifier one; where no two are of
+// one, it drops the oldest.
 func (h *product) merge() {
-	quantity, at := fold(h.ops[:2])
-	if at == 0 {
-		at = h.ops[1].At
+	for i, first := range h.ops {
+		j := slices.IndexFunc(h.ops[i+1:], func(o *CartOp) bool { return o.Of == first.Of })
+		if j < 0 {
+			continue
+		}
+		second := h.ops[i+1+j]
+		quantity, at := fold([]*CartOp{first, second})
+		h.ops = slices.DeleteFunc(h.ops, func(o *CartOp) bool { return o == first || o == second })
+		h.put(&CartOp{At: cmp.Or(at, second.At), Quantity: quantity, Of: first.Of})
+		return
 	}
 	h.ops = slices.Delete(h.ops, 0, 1)
-	h.ops[0] = &CartOp{At: at, Quantity: quantity}
 }
 
 // forget drops the changes until at.
@@ -214,8 +225,9 @@ func fold(ops []*CartOp) (quantity, addedAt int64) {
 
 // store puts a product's history back. l and e describe what was added, nil
 // where nothing was.
-func (c *Cart) store(h product, l *streams.Line, e *streams.Event, item lookup) {
-	quantity, addedAt := fold(h.ops)
+func (b basket) store(h product, l *streams.Line, e *streams.Event, item lookup) {
+	c := b.Cart
+	quantity, addedAt := b.fold(h.ops)
 	if quantity == 0 {
 		c.drop(h.line)
 		c.setRemoval(h.id, h.removed, h.ops)
@@ -239,7 +251,7 @@ func (c *Cart) store(h product, l *streams.Line, e *streams.Event, item lookup) 
 		}
 	}
 	h.line.Quantity, h.line.AddedAt, h.line.Ops = quantity, addedAt, nil
-	if len(h.ops) > 1 || h.ops[0].At != addedAt {
+	if len(h.ops) > 1 || h.ops[0].At != addedAt || h.ops[0].Of != "" {
 		h.line.Ops = h.ops
 	}
 	slices.SortStableFunc(c.Lines, func(a, b *Line) int {
@@ -292,6 +304,9 @@ func (c *Cart) prune(now int64, ttl time.Duration) {
 	c.Removals = slices.DeleteFunc(c.Removals, func(r *Removal) bool { return r.latest() < now-lateness })
 	for _, l := range c.Lines {
 		h := product{ops: l.Ops}
+		if slices.ContainsFunc(h.ops, foreign) {
+			continue // until it is settled whose they are
+		}
 		for len(h.ops) > 1 && h.ops[1].At < now-lateness {
 			h.merge()
 		}

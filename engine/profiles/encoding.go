@@ -83,6 +83,7 @@ func clearTail[T any](s []*T) { clear(s[len(s):cap(s)]) }
 // squeeze removes from p what expand can put back.
 func squeeze(p *Profile) {
 	p.Identifiers = slices.DeleteFunc(p.Identifiers, func(id string) bool { return id == p.Id })
+	p.squeezeJoints(p.Id)
 	p.Id = ""
 	p.contextAges()
 	usual := p.usualChannel()
@@ -119,6 +120,7 @@ func expand(p *Profile) {
 		m.Body = slices.Clip(m.Body)
 	}
 	p.Identifiers = slices.Insert(p.Identifiers, 0, p.Id)
+	p.expandJoints()
 	for _, c := range p.Channels {
 		c.LastAt += c.FirstAt
 	}

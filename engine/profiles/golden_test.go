@@ -3,19 +3,25 @@ package profiles
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/rapport-engine/rapport/streams"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write testdata from what the tests see")
 
-// goldenID is the id of the profile in testdata/profile-1.bin, which was
-// written by the first version of the encoding. The file is never written
-// again: profiles at rest must stay readable.
+// goldenID is the id of the profiles in testdata. profile-1.bin was written by
+// the first version of the encoding, each other when it had got new fields. No
+// file is ever written again: profiles at rest must stay readable.
 const goldenID = "user:1000042"
+
+// goldens are the profiles to write where a file is not there yet, in order.
+func goldens(t testing.TB) []*Profile { return []*Profile{full(t), fuller(t)} }
 
 // full is a profile with every kind of thing in it.
 func full(t testing.TB) *Profile {
@@ -39,10 +45,40 @@ func full(t testing.TB) *Profile {
 	return p
 }
 
+// fuller has in it what the second version of the encoding can say, too.
+func fuller(t testing.TB) *Profile {
+	p := full(t)
+	settings := DefaultSettings()
+	x := newProfile("anonymous:x")
+	apply(t, x, event("Product Added", t0+2*dayLen, product1("x1", 2, 3.5), of("anonymous:x")), event("Cart Viewed", t0+2*dayLen+second, lines(line("x1", 1, 3.5)), of("anonymous:x")),
+		event("identify", t0+2*dayLen+second, func(e *streams.Event) {
+			e.Kind, e.Traits, e.Locale, e.Timezone, e.PushToken = streams.Identify, []byte(`{"gone":null,"age":40}`), "uk", "Europe/Kyiv", "token"
+		}))
+	apply(t, p, event("Product Added", t0+2*dayLen, product1("x1", 3, 3.5), of(goldenID)),
+		event("page", t0+2*dayLen+5*second, of(goldenID, "anonymous:x")))
+	settings.Merge(p, x, t0+2*dayLen+5*second, t0+2*dayLen+minute)
+	p.Refuse("card:1")
+	p.Forbidden, p.Rules = []string{"user:9"}, 3
+	p.Segments = []*Membership{{Name: "vip", Since: t0}}
+	p.Touches = []*Touch{{Message: 7, Trigger: "abandoned_cart", Channel: "email", At: t0}}
+	p.Goals = []*Goal{{Trigger: "abandoned_cart", Key: "k", At: t0, Until: t0 + dayLen, Holdout: true, Variant: "a"}}
+	p.Inbox = []*Pending{{Id: "m.1.x", Channel: "web", At: t0, Expires: t0 + dayLen, Body: []byte("{}")}}
+	p.Triggers = append(p.Triggers, &TriggerState{Trigger: "birthday", LastDateAt: t0, InactiveAt: t0, ExistingAt: t0, Items: []*ItemMark{{Item: 5, At: t0}}})
+	p.Runs[0].Matches = []*ItemMatch{{Id: "a", Kind: "price_drop", Old: 5, Interest: 3, At: t0}}
+	return p
+}
+
 func TestGolden(t *testing.T) {
-	old, want := filepath.Join("testdata", "profile-1.bin"), filepath.Join("testdata", "profile-1.json")
+	for i, p := range goldens(t) {
+		t.Run(fmt.Sprint("profile-", i+1), func(t *testing.T) { readsGolden(t, filepath.Join("testdata", fmt.Sprint("profile-", i+1)), p) })
+	}
+}
+
+// readsGolden compares what a file says with the text beside it.
+func readsGolden(t *testing.T, file string, now *Profile) {
+	old, want := file+".bin", file+".json"
 	if _, err := os.Stat(old); *rewrite && os.IsNotExist(err) {
-		if err := os.WriteFile(old, Encode(full(t)), 0o644); err != nil {
+		if err := os.WriteFile(old, Encode(now), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,6 +120,7 @@ func FuzzRestore(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add([]byte("hello"))
 	f.Add(Encode(full(f)))
+	f.Add(Encode(fuller(f)))
 	f.Add(Encode(filled(&settings, history(3))))
 	f.Add(Encode(&Profile{Id: "user:1", AliasOf: "user:0"}))
 	events := history(20)

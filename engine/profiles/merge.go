@@ -30,7 +30,9 @@ func (s *Settings) Merge(p, x *Profile, at, now int64) (dropped []*Run) {
 	p.viewedInSession()
 	p.Categories = mergeAffinities(p.Categories, x.Categories)
 	p.Brands = mergeAffinities(p.Brands, x.Brands)
-	p.mergeCart(x, at, now, s.CartTTL)
+	p.mergeJoints(x, at)
+	p.mergeCart(x, now, s.CartTTL)
+	p.settle(now)
 	p.mergeOrders(x)
 	p.mergeTimeline(x)
 	p.mergeDedupe(x, now, s.MaxDedupe)
@@ -153,7 +155,10 @@ func (p *Profile) mergeDedupe(x *Profile, now int64, limit int) {
 			}
 		}
 	}
-	p.Dedupe = slices.DeleteFunc(p.Dedupe, func(h *DedupeHour) bool { return h.Hour < now/hourMs-24 })
+	if n := len(p.Dedupe); n > 0 {
+		newest := min(p.Dedupe[n-1].Hour, now/hourMs)
+		p.Dedupe = slices.DeleteFunc(p.Dedupe, func(h *DedupeHour) bool { return h.Hour < newest-24 })
+	}
 	count := 0
 	for _, h := range p.Dedupe {
 		count += len(h.Ids)
@@ -215,6 +220,9 @@ const maxRefused = 20
 // remembers it, so that it is not asked for again.
 func (p *Profile) Refuse(id string) {
 	p.Identifiers = slices.DeleteFunc(p.Identifiers, func(own string) bool { return own == id && id != p.Id })
+	if id != p.Id {
+		p.unjoin(func(left string) bool { return left == id })
+	}
 	if id == p.Id || slices.Contains(p.Refused, id) {
 		return
 	}

@@ -77,88 +77,16 @@ func (i *Interest) merge(t *Interest) {
 }
 
 // mergeCart merges x's cart into p's: what was removed, in either, before it was
-// added last stays out. A product that was in both when the two became one, at a
-// time, has the larger of the two quantities; what happened since counts on top.
-func (p *Profile) mergeCart(x *Profile, at, now int64, ttl time.Duration) {
-	if x.Cart == nil {
-		return
+// added last stays out. A product that was in both when the two became one has
+// the larger of the two quantities; what happened since counts on top.
+func (p *Profile) mergeCart(x *Profile, now int64, ttl time.Duration) {
+	if p.Cart != nil {
+		p.basket().revise() // by what x knows of the identifiers
 	}
-	if p.Cart == nil {
-		p.Cart = x.Cart
+	if x.Cart != nil {
+		p.basket().merge(x.Cart, x.Id)
 		p.Cart.prune(now, ttl)
-		return
 	}
-	c, o := p.Cart, x.Cart
-	if o.UpdatedAt > c.UpdatedAt {
-		c.Id, c.Url = cmp.Or(o.Id, c.Id), cmp.Or(o.Url, c.Url)
-	} else {
-		c.Id, c.Url = cmp.Or(c.Id, o.Id), cmp.Or(c.Url, o.Url)
-	}
-	c.UpdatedAt = max(c.UpdatedAt, o.UpdatedAt)
-	ids := append(c.all(), o.all()...)
-	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
-		c.mergeProduct(c.load(id), o.load(id), o.ReplacedAt, at)
-	}
-	if o.ReplacedAt >= at { // it showed the cart of both
-		c.ReplacedAt = max(c.ReplacedAt, o.ReplacedAt)
-	}
-	c.prune(now, ttl)
-}
-
-// all are the products of which anything is known.
-func (c *Cart) all() []string {
-	ids := make([]string, 0, len(c.Lines)+len(c.Removals))
-	for _, l := range c.Lines {
-		ids = append(ids, l.Id)
-	}
-	for _, r := range c.Removals {
-		ids = append(ids, r.Id)
-	}
-	return ids
-}
-
-// mergeProduct merges the histories of one product, h being c's own.
-func (c *Cart) mergeProduct(h, o product, replaced, at int64) {
-	h.removed = max(h.removed, o.removed)
-	h.forget(h.removed)
-	o.forget(h.removed)
-	if replaced >= at {
-		h.forget(replaced)
-	}
-	if c.ReplacedAt >= at {
-		o.forget(c.ReplacedAt)
-	}
-	own, since := h.split(at)
-	theirs, theirsSince := o.split(at)
-	mine, _ := fold(own)
-	if quantity, _ := fold(theirs); quantity > mine {
-		own = theirs
-	}
-	h.ops = slices.Clone(own)
-	for _, op := range append(since, theirsSince...) {
-		h.insert(op.At, op.Quantity)
-	}
-	if h.line == nil {
-		h.line = o.line
-		if h.line != nil && len(c.Lines) < maxLines {
-			c.Lines = append(c.Lines, h.line)
-		} else {
-			h.line = nil
-		}
-	} else if o.line != nil {
-		h.line.describeAs(o.line)
-	}
-	c.store(h, nil, nil, nil)
-}
-
-// split cuts the history in what happened before a time and since.
-func (h *product) split(at int64) (before, since []*CartOp) {
-	i := slices.IndexFunc(h.ops, func(o *CartOp) bool { return o.At >= at })
-	if i < 0 {
-		i = len(h.ops)
-	}
-	return h.ops[:i:i], slices.Clone(h.ops[i:])
 }
 
 // describeAs takes over what a newer line says of the product, and what an

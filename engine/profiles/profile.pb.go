@@ -80,6 +80,7 @@ type Profile struct {
 	Refused       []string               `protobuf:"bytes,77,rep,name=refused,proto3" json:"refused,omitempty"`                                  // identifiers that stayed with another profile; latest last, at most 20
 	Forbidden     []string               `protobuf:"bytes,78,rep,name=forbidden,proto3" json:"forbidden,omitempty"`                              // profiles that an undo keeps this identifier from, in order
 	LinkedAt      int64                  `protobuf:"varint,79,opt,name=linked_at,json=linkedAt,proto3" json:"linked_at,omitempty"`               // an alias entry: when the link was made
+	Joints        []*Joint               `protobuf:"bytes,100,rep,name=joints,proto3" json:"joints,omitempty"`                                   // of the last 7 days, in order of at, a, b; the fewest that tell the same
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -471,6 +472,91 @@ func (x *Profile) GetLinkedAt() int64 {
 	return 0
 }
 
+func (x *Profile) GetJoints() []*Joint {
+	if x != nil {
+		return x.Joints
+	}
+	return nil
+}
+
+// Joint is when two identifiers were first seen to be one customer's. At rest an
+// identifier that the profile lists is its place in that list.
+type Joint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	A             string                 `protobuf:"bytes,1,opt,name=a,proto3" json:"a,omitempty"`
+	B             string                 `protobuf:"bytes,2,opt,name=b,proto3" json:"b,omitempty"`
+	At            int64                  `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"`
+	AListed       uint32                 `protobuf:"varint,4,opt,name=a_listed,json=aListed,proto3" json:"a_listed,omitempty"` // at rest, with a empty: its place in identifiers; 0: the id
+	BListed       uint32                 `protobuf:"varint,5,opt,name=b_listed,json=bListed,proto3" json:"b_listed,omitempty"` // at rest, with b empty: likewise
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Joint) Reset() {
+	*x = Joint{}
+	mi := &file_engine_profiles_profile_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Joint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Joint) ProtoMessage() {}
+
+func (x *Joint) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_profiles_profile_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Joint.ProtoReflect.Descriptor instead.
+func (*Joint) Descriptor() ([]byte, []int) {
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Joint) GetA() string {
+	if x != nil {
+		return x.A
+	}
+	return ""
+}
+
+func (x *Joint) GetB() string {
+	if x != nil {
+		return x.B
+	}
+	return ""
+}
+
+func (x *Joint) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Joint) GetAListed() uint32 {
+	if x != nil {
+		return x.AListed
+	}
+	return 0
+}
+
+func (x *Joint) GetBListed() uint32 {
+	if x != nil {
+		return x.BListed
+	}
+	return 0
+}
+
 type Consent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Channel       string                 `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
@@ -483,7 +569,7 @@ type Consent struct {
 
 func (x *Consent) Reset() {
 	*x = Consent{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[1]
+	mi := &file_engine_profiles_profile_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -495,7 +581,7 @@ func (x *Consent) String() string {
 func (*Consent) ProtoMessage() {}
 
 func (x *Consent) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[1]
+	mi := &file_engine_profiles_profile_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -508,7 +594,7 @@ func (x *Consent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consent.ProtoReflect.Descriptor instead.
 func (*Consent) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{1}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Consent) GetChannel() string {
@@ -550,7 +636,7 @@ type Suppression struct {
 
 func (x *Suppression) Reset() {
 	*x = Suppression{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[2]
+	mi := &file_engine_profiles_profile_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -562,7 +648,7 @@ func (x *Suppression) String() string {
 func (*Suppression) ProtoMessage() {}
 
 func (x *Suppression) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[2]
+	mi := &file_engine_profiles_profile_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -575,7 +661,7 @@ func (x *Suppression) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Suppression.ProtoReflect.Descriptor instead.
 func (*Suppression) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{2}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Suppression) GetChannel() string {
@@ -611,7 +697,7 @@ type Channel struct {
 
 func (x *Channel) Reset() {
 	*x = Channel{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[3]
+	mi := &file_engine_profiles_profile_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -623,7 +709,7 @@ func (x *Channel) String() string {
 func (*Channel) ProtoMessage() {}
 
 func (x *Channel) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[3]
+	mi := &file_engine_profiles_profile_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -636,7 +722,7 @@ func (x *Channel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Channel.ProtoReflect.Descriptor instead.
 func (*Channel) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{3}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Channel) GetName() string {
@@ -688,7 +774,7 @@ type Line struct {
 
 func (x *Line) Reset() {
 	*x = Line{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[4]
+	mi := &file_engine_profiles_profile_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -700,7 +786,7 @@ func (x *Line) String() string {
 func (*Line) ProtoMessage() {}
 
 func (x *Line) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[4]
+	mi := &file_engine_profiles_profile_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -713,7 +799,7 @@ func (x *Line) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Line.ProtoReflect.Descriptor instead.
 func (*Line) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{4}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Line) GetId() string {
@@ -812,13 +898,14 @@ type CartOp struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	At            int64                  `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`
 	Quantity      int64                  `protobuf:"zigzag64,2,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	Of            string                 `protobuf:"bytes,101,opt,name=of,proto3" json:"of,omitempty"` // the identifier whose cart it was then; empty: the profile's own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CartOp) Reset() {
 	*x = CartOp{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[5]
+	mi := &file_engine_profiles_profile_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +917,7 @@ func (x *CartOp) String() string {
 func (*CartOp) ProtoMessage() {}
 
 func (x *CartOp) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[5]
+	mi := &file_engine_profiles_profile_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +930,7 @@ func (x *CartOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CartOp.ProtoReflect.Descriptor instead.
 func (*CartOp) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{5}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CartOp) GetAt() int64 {
@@ -860,6 +947,13 @@ func (x *CartOp) GetQuantity() int64 {
 	return 0
 }
 
+func (x *CartOp) GetOf() string {
+	if x != nil {
+		return x.Of
+	}
+	return ""
+}
+
 type Cart struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -868,13 +962,14 @@ type Cart struct {
 	Lines         []*Line                `protobuf:"bytes,4,rep,name=lines,proto3" json:"lines,omitempty"`                              // in order of added_at, then id
 	Removals      []*Removal             `protobuf:"bytes,5,rep,name=removals,proto3" json:"removals,omitempty"`                        // removed or ordered in the last 7 days; in order of id
 	ReplacedAt    int64                  `protobuf:"varint,6,opt,name=replaced_at,json=replacedAt,proto3" json:"replaced_at,omitempty"` // when the whole cart was last seen
+	Shown         []*CartShown           `protobuf:"bytes,102,rep,name=shown,proto3" json:"shown,omitempty"`                            // when those were that became this one later
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Cart) Reset() {
 	*x = Cart{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[6]
+	mi := &file_engine_profiles_profile_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -886,7 +981,7 @@ func (x *Cart) String() string {
 func (*Cart) ProtoMessage() {}
 
 func (x *Cart) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[6]
+	mi := &file_engine_profiles_profile_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -899,7 +994,7 @@ func (x *Cart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cart.ProtoReflect.Descriptor instead.
 func (*Cart) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{6}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Cart) GetId() string {
@@ -944,6 +1039,67 @@ func (x *Cart) GetReplacedAt() int64 {
 	return 0
 }
 
+func (x *Cart) GetShown() []*CartShown {
+	if x != nil {
+		return x.Shown
+	}
+	return nil
+}
+
+// CartShown is when the whole cart of an identifier was last seen that was not
+// the profile's own then.
+type CartShown struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Of            string                 `protobuf:"bytes,1,opt,name=of,proto3" json:"of,omitempty"`
+	At            int64                  `protobuf:"varint,2,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CartShown) Reset() {
+	*x = CartShown{}
+	mi := &file_engine_profiles_profile_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CartShown) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CartShown) ProtoMessage() {}
+
+func (x *CartShown) ProtoReflect() protoreflect.Message {
+	mi := &file_engine_profiles_profile_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CartShown.ProtoReflect.Descriptor instead.
+func (*CartShown) Descriptor() ([]byte, []int) {
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CartShown) GetOf() string {
+	if x != nil {
+		return x.Of
+	}
+	return ""
+}
+
+func (x *CartShown) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
 type Removal struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -955,7 +1111,7 @@ type Removal struct {
 
 func (x *Removal) Reset() {
 	*x = Removal{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[7]
+	mi := &file_engine_profiles_profile_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1123,7 @@ func (x *Removal) String() string {
 func (*Removal) ProtoMessage() {}
 
 func (x *Removal) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[7]
+	mi := &file_engine_profiles_profile_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1136,7 @@ func (x *Removal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Removal.ProtoReflect.Descriptor instead.
 func (*Removal) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{7}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Removal) GetId() string {
@@ -1022,7 +1178,7 @@ type Interest struct {
 
 func (x *Interest) Reset() {
 	*x = Interest{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[8]
+	mi := &file_engine_profiles_profile_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1034,7 +1190,7 @@ func (x *Interest) String() string {
 func (*Interest) ProtoMessage() {}
 
 func (x *Interest) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[8]
+	mi := &file_engine_profiles_profile_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1047,7 +1203,7 @@ func (x *Interest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Interest.ProtoReflect.Descriptor instead.
 func (*Interest) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{8}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Interest) GetId() string {
@@ -1135,7 +1291,7 @@ type Orders struct {
 
 func (x *Orders) Reset() {
 	*x = Orders{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[9]
+	mi := &file_engine_profiles_profile_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1303,7 @@ func (x *Orders) String() string {
 func (*Orders) ProtoMessage() {}
 
 func (x *Orders) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[9]
+	mi := &file_engine_profiles_profile_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1316,7 @@ func (x *Orders) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Orders.ProtoReflect.Descriptor instead.
 func (*Orders) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{9}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Orders) GetCount() uint64 {
@@ -1231,7 +1387,7 @@ type Order struct {
 
 func (x *Order) Reset() {
 	*x = Order{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[10]
+	mi := &file_engine_profiles_profile_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1243,7 +1399,7 @@ func (x *Order) String() string {
 func (*Order) ProtoMessage() {}
 
 func (x *Order) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[10]
+	mi := &file_engine_profiles_profile_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1256,7 +1412,7 @@ func (x *Order) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Order.ProtoReflect.Descriptor instead.
 func (*Order) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{10}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Order) GetId() string {
@@ -1351,7 +1507,7 @@ type OrderNote struct {
 
 func (x *OrderNote) Reset() {
 	*x = OrderNote{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[11]
+	mi := &file_engine_profiles_profile_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1363,7 +1519,7 @@ func (x *OrderNote) String() string {
 func (*OrderNote) ProtoMessage() {}
 
 func (x *OrderNote) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[11]
+	mi := &file_engine_profiles_profile_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1376,7 +1532,7 @@ func (x *OrderNote) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderNote.ProtoReflect.Descriptor instead.
 func (*OrderNote) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{11}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *OrderNote) GetOrder() uint64 {
@@ -1424,7 +1580,7 @@ type Affinity struct {
 
 func (x *Affinity) Reset() {
 	*x = Affinity{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[12]
+	mi := &file_engine_profiles_profile_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1592,7 @@ func (x *Affinity) String() string {
 func (*Affinity) ProtoMessage() {}
 
 func (x *Affinity) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[12]
+	mi := &file_engine_profiles_profile_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1605,7 @@ func (x *Affinity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Affinity.ProtoReflect.Descriptor instead.
 func (*Affinity) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{12}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Affinity) GetName() string {
@@ -1481,7 +1637,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[13]
+	mi := &file_engine_profiles_profile_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +1649,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[13]
+	mi := &file_engine_profiles_profile_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +1662,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{13}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Session) GetStartedAt() int64 {
@@ -1568,7 +1724,7 @@ type Timeline struct {
 
 func (x *Timeline) Reset() {
 	*x = Timeline{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[14]
+	mi := &file_engine_profiles_profile_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1580,7 +1736,7 @@ func (x *Timeline) String() string {
 func (*Timeline) ProtoMessage() {}
 
 func (x *Timeline) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[14]
+	mi := &file_engine_profiles_profile_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1593,7 +1749,7 @@ func (x *Timeline) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Timeline.ProtoReflect.Descriptor instead.
 func (*Timeline) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{14}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Timeline) GetEntries() []*Entry {
@@ -1621,7 +1777,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[15]
+	mi := &file_engine_profiles_profile_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +1789,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[15]
+	mi := &file_engine_profiles_profile_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +1802,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{15}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Entry) GetUuid() []byte {
@@ -1722,7 +1878,7 @@ type DedupeHour struct {
 
 func (x *DedupeHour) Reset() {
 	*x = DedupeHour{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[16]
+	mi := &file_engine_profiles_profile_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1890,7 @@ func (x *DedupeHour) String() string {
 func (*DedupeHour) ProtoMessage() {}
 
 func (x *DedupeHour) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[16]
+	mi := &file_engine_profiles_profile_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1903,7 @@ func (x *DedupeHour) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DedupeHour.ProtoReflect.Descriptor instead.
 func (*DedupeHour) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{16}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DedupeHour) GetHour() int64 {
@@ -1796,7 +1952,7 @@ type Run struct {
 
 func (x *Run) Reset() {
 	*x = Run{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[17]
+	mi := &file_engine_profiles_profile_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1964,7 @@ func (x *Run) String() string {
 func (*Run) ProtoMessage() {}
 
 func (x *Run) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[17]
+	mi := &file_engine_profiles_profile_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +1977,7 @@ func (x *Run) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Run.ProtoReflect.Descriptor instead.
 func (*Run) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{17}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Run) GetTrigger() string {
@@ -2005,7 +2161,7 @@ type SentMessage struct {
 
 func (x *SentMessage) Reset() {
 	*x = SentMessage{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[18]
+	mi := &file_engine_profiles_profile_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2017,7 +2173,7 @@ func (x *SentMessage) String() string {
 func (*SentMessage) ProtoMessage() {}
 
 func (x *SentMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[18]
+	mi := &file_engine_profiles_profile_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2030,7 +2186,7 @@ func (x *SentMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SentMessage.ProtoReflect.Descriptor instead.
 func (*SentMessage) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{18}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SentMessage) GetId() string {
@@ -2084,7 +2240,7 @@ type MessageStats struct {
 
 func (x *MessageStats) Reset() {
 	*x = MessageStats{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[19]
+	mi := &file_engine_profiles_profile_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2096,7 +2252,7 @@ func (x *MessageStats) String() string {
 func (*MessageStats) ProtoMessage() {}
 
 func (x *MessageStats) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[19]
+	mi := &file_engine_profiles_profile_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2109,7 +2265,7 @@ func (x *MessageStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageStats.ProtoReflect.Descriptor instead.
 func (*MessageStats) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{19}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *MessageStats) GetChannel() string {
@@ -2184,7 +2340,7 @@ type TriggerState struct {
 
 func (x *TriggerState) Reset() {
 	*x = TriggerState{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[20]
+	mi := &file_engine_profiles_profile_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2196,7 +2352,7 @@ func (x *TriggerState) String() string {
 func (*TriggerState) ProtoMessage() {}
 
 func (x *TriggerState) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[20]
+	mi := &file_engine_profiles_profile_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2209,7 +2365,7 @@ func (x *TriggerState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TriggerState.ProtoReflect.Descriptor instead.
 func (*TriggerState) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{20}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TriggerState) GetTrigger() string {
@@ -2282,7 +2438,7 @@ type ItemMatch struct {
 
 func (x *ItemMatch) Reset() {
 	*x = ItemMatch{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[21]
+	mi := &file_engine_profiles_profile_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2294,7 +2450,7 @@ func (x *ItemMatch) String() string {
 func (*ItemMatch) ProtoMessage() {}
 
 func (x *ItemMatch) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[21]
+	mi := &file_engine_profiles_profile_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2307,7 +2463,7 @@ func (x *ItemMatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemMatch.ProtoReflect.Descriptor instead.
 func (*ItemMatch) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{21}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ItemMatch) GetId() string {
@@ -2356,7 +2512,7 @@ type ItemMark struct {
 
 func (x *ItemMark) Reset() {
 	*x = ItemMark{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[22]
+	mi := &file_engine_profiles_profile_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2368,7 +2524,7 @@ func (x *ItemMark) String() string {
 func (*ItemMark) ProtoMessage() {}
 
 func (x *ItemMark) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[22]
+	mi := &file_engine_profiles_profile_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2381,7 +2537,7 @@ func (x *ItemMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemMark.ProtoReflect.Descriptor instead.
 func (*ItemMark) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{22}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ItemMark) GetItem() uint64 {
@@ -2409,7 +2565,7 @@ type Membership struct {
 
 func (x *Membership) Reset() {
 	*x = Membership{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[23]
+	mi := &file_engine_profiles_profile_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2421,7 +2577,7 @@ func (x *Membership) String() string {
 func (*Membership) ProtoMessage() {}
 
 func (x *Membership) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[23]
+	mi := &file_engine_profiles_profile_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2434,7 +2590,7 @@ func (x *Membership) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Membership.ProtoReflect.Descriptor instead.
 func (*Membership) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{23}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Membership) GetName() string {
@@ -2461,7 +2617,7 @@ type DecisionLog struct {
 
 func (x *DecisionLog) Reset() {
 	*x = DecisionLog{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[24]
+	mi := &file_engine_profiles_profile_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2473,7 +2629,7 @@ func (x *DecisionLog) String() string {
 func (*DecisionLog) ProtoMessage() {}
 
 func (x *DecisionLog) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[24]
+	mi := &file_engine_profiles_profile_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2486,7 +2642,7 @@ func (x *DecisionLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionLog.ProtoReflect.Descriptor instead.
 func (*DecisionLog) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{24}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DecisionLog) GetDecisions() []*Decision {
@@ -2514,7 +2670,7 @@ type Decision struct {
 
 func (x *Decision) Reset() {
 	*x = Decision{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[25]
+	mi := &file_engine_profiles_profile_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2526,7 +2682,7 @@ func (x *Decision) String() string {
 func (*Decision) ProtoMessage() {}
 
 func (x *Decision) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[25]
+	mi := &file_engine_profiles_profile_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2539,7 +2695,7 @@ func (x *Decision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Decision.ProtoReflect.Descriptor instead.
 func (*Decision) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{25}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Decision) GetAt() int64 {
@@ -2618,7 +2774,7 @@ type Touch struct {
 
 func (x *Touch) Reset() {
 	*x = Touch{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[26]
+	mi := &file_engine_profiles_profile_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2630,7 +2786,7 @@ func (x *Touch) String() string {
 func (*Touch) ProtoMessage() {}
 
 func (x *Touch) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[26]
+	mi := &file_engine_profiles_profile_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2643,7 +2799,7 @@ func (x *Touch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Touch.ProtoReflect.Descriptor instead.
 func (*Touch) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{26}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Touch) GetMessage() uint64 {
@@ -2689,7 +2845,7 @@ type Goal struct {
 
 func (x *Goal) Reset() {
 	*x = Goal{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[27]
+	mi := &file_engine_profiles_profile_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2701,7 +2857,7 @@ func (x *Goal) String() string {
 func (*Goal) ProtoMessage() {}
 
 func (x *Goal) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[27]
+	mi := &file_engine_profiles_profile_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2714,7 +2870,7 @@ func (x *Goal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goal.ProtoReflect.Descriptor instead.
 func (*Goal) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{27}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Goal) GetTrigger() string {
@@ -2773,7 +2929,7 @@ type Pending struct {
 
 func (x *Pending) Reset() {
 	*x = Pending{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[28]
+	mi := &file_engine_profiles_profile_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2785,7 +2941,7 @@ func (x *Pending) String() string {
 func (*Pending) ProtoMessage() {}
 
 func (x *Pending) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[28]
+	mi := &file_engine_profiles_profile_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2798,7 +2954,7 @@ func (x *Pending) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pending.ProtoReflect.Descriptor instead.
 func (*Pending) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{28}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Pending) GetId() string {
@@ -2847,7 +3003,7 @@ type EventCount struct {
 
 func (x *EventCount) Reset() {
 	*x = EventCount{}
-	mi := &file_engine_profiles_profile_proto_msgTypes[29]
+	mi := &file_engine_profiles_profile_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2859,7 +3015,7 @@ func (x *EventCount) String() string {
 func (*EventCount) ProtoMessage() {}
 
 func (x *EventCount) ProtoReflect() protoreflect.Message {
-	mi := &file_engine_profiles_profile_proto_msgTypes[29]
+	mi := &file_engine_profiles_profile_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2872,7 +3028,7 @@ func (x *EventCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventCount.ProtoReflect.Descriptor instead.
 func (*EventCount) Descriptor() ([]byte, []int) {
-	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{29}
+	return file_engine_profiles_profile_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *EventCount) GetName() string {
@@ -2900,7 +3056,7 @@ var File_engine_profiles_profile_proto protoreflect.FileDescriptor
 
 const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\n" +
-	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\xb0\x10\n" +
+	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\xe4\x10\n" +
 	"\aProfile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\balias_of\x18\x02 \x01(\tR\aaliasOf\x12 \n" +
@@ -2962,7 +3118,14 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"expires_at\x18L \x01(\x03R\texpiresAt\x12\x18\n" +
 	"\arefused\x18M \x03(\tR\arefused\x12\x1c\n" +
 	"\tforbidden\x18N \x03(\tR\tforbidden\x12\x1b\n" +
-	"\tlinked_at\x18O \x01(\x03R\blinkedAt\"e\n" +
+	"\tlinked_at\x18O \x01(\x03R\blinkedAt\x122\n" +
+	"\x06joints\x18d \x03(\v2\x1a.rapport.profiles.v1.JointR\x06joints\"i\n" +
+	"\x05Joint\x12\f\n" +
+	"\x01a\x18\x01 \x01(\tR\x01a\x12\f\n" +
+	"\x01b\x18\x02 \x01(\tR\x01b\x12\x0e\n" +
+	"\x02at\x18\x03 \x01(\x03R\x02at\x12\x19\n" +
+	"\ba_listed\x18\x04 \x01(\rR\aaListed\x12\x19\n" +
+	"\bb_listed\x18\x05 \x01(\rR\abListed\"e\n" +
 	"\aConsent\x12\x18\n" +
 	"\achannel\x18\x01 \x01(\tR\achannel\x12\x18\n" +
 	"\agranted\x18\x02 \x01(\bR\agranted\x12\x0e\n" +
@@ -2991,10 +3154,11 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	" \x01(\x03R\aaddedAt\x12\x18\n" +
 	"\achannel\x18\v \x01(\tR\achannel\x12-\n" +
 	"\x03ops\x18\f \x03(\v2\x1b.rapport.profiles.v1.CartOpR\x03ops\x12\x14\n" +
-	"\x05cents\x18\r \x01(\x04R\x05cents\"4\n" +
+	"\x05cents\x18\r \x01(\x04R\x05cents\"D\n" +
 	"\x06CartOp\x12\x0e\n" +
 	"\x02at\x18\x01 \x01(\x03R\x02at\x12\x1a\n" +
-	"\bquantity\x18\x02 \x01(\x12R\bquantity\"\xd3\x01\n" +
+	"\bquantity\x18\x02 \x01(\x12R\bquantity\x12\x0e\n" +
+	"\x02of\x18e \x01(\tR\x02of\"\x89\x02\n" +
 	"\x04Cart\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x1d\n" +
@@ -3003,7 +3167,11 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\x05lines\x18\x04 \x03(\v2\x19.rapport.profiles.v1.LineR\x05lines\x128\n" +
 	"\bremovals\x18\x05 \x03(\v2\x1c.rapport.profiles.v1.RemovalR\bremovals\x12\x1f\n" +
 	"\vreplaced_at\x18\x06 \x01(\x03R\n" +
-	"replacedAt\"X\n" +
+	"replacedAt\x124\n" +
+	"\x05shown\x18f \x03(\v2\x1e.rapport.profiles.v1.CartShownR\x05shown\"+\n" +
+	"\tCartShown\x12\x0e\n" +
+	"\x02of\x18\x01 \x01(\tR\x02of\x12\x0e\n" +
+	"\x02at\x18\x02 \x01(\x03R\x02at\"X\n" +
 	"\aRemoval\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02at\x18\x02 \x01(\x03R\x02at\x12-\n" +
@@ -3195,78 +3363,82 @@ func file_engine_profiles_profile_proto_rawDescGZIP() []byte {
 	return file_engine_profiles_profile_proto_rawDescData
 }
 
-var file_engine_profiles_profile_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_engine_profiles_profile_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_engine_profiles_profile_proto_goTypes = []any{
 	(*Profile)(nil),      // 0: rapport.profiles.v1.Profile
-	(*Consent)(nil),      // 1: rapport.profiles.v1.Consent
-	(*Suppression)(nil),  // 2: rapport.profiles.v1.Suppression
-	(*Channel)(nil),      // 3: rapport.profiles.v1.Channel
-	(*Line)(nil),         // 4: rapport.profiles.v1.Line
-	(*CartOp)(nil),       // 5: rapport.profiles.v1.CartOp
-	(*Cart)(nil),         // 6: rapport.profiles.v1.Cart
-	(*Removal)(nil),      // 7: rapport.profiles.v1.Removal
-	(*Interest)(nil),     // 8: rapport.profiles.v1.Interest
-	(*Orders)(nil),       // 9: rapport.profiles.v1.Orders
-	(*Order)(nil),        // 10: rapport.profiles.v1.Order
-	(*OrderNote)(nil),    // 11: rapport.profiles.v1.OrderNote
-	(*Affinity)(nil),     // 12: rapport.profiles.v1.Affinity
-	(*Session)(nil),      // 13: rapport.profiles.v1.Session
-	(*Timeline)(nil),     // 14: rapport.profiles.v1.Timeline
-	(*Entry)(nil),        // 15: rapport.profiles.v1.Entry
-	(*DedupeHour)(nil),   // 16: rapport.profiles.v1.DedupeHour
-	(*Run)(nil),          // 17: rapport.profiles.v1.Run
-	(*SentMessage)(nil),  // 18: rapport.profiles.v1.SentMessage
-	(*MessageStats)(nil), // 19: rapport.profiles.v1.MessageStats
-	(*TriggerState)(nil), // 20: rapport.profiles.v1.TriggerState
-	(*ItemMatch)(nil),    // 21: rapport.profiles.v1.ItemMatch
-	(*ItemMark)(nil),     // 22: rapport.profiles.v1.ItemMark
-	(*Membership)(nil),   // 23: rapport.profiles.v1.Membership
-	(*DecisionLog)(nil),  // 24: rapport.profiles.v1.DecisionLog
-	(*Decision)(nil),     // 25: rapport.profiles.v1.Decision
-	(*Touch)(nil),        // 26: rapport.profiles.v1.Touch
-	(*Goal)(nil),         // 27: rapport.profiles.v1.Goal
-	(*Pending)(nil),      // 28: rapport.profiles.v1.Pending
-	(*EventCount)(nil),   // 29: rapport.profiles.v1.EventCount
+	(*Joint)(nil),        // 1: rapport.profiles.v1.Joint
+	(*Consent)(nil),      // 2: rapport.profiles.v1.Consent
+	(*Suppression)(nil),  // 3: rapport.profiles.v1.Suppression
+	(*Channel)(nil),      // 4: rapport.profiles.v1.Channel
+	(*Line)(nil),         // 5: rapport.profiles.v1.Line
+	(*CartOp)(nil),       // 6: rapport.profiles.v1.CartOp
+	(*Cart)(nil),         // 7: rapport.profiles.v1.Cart
+	(*CartShown)(nil),    // 8: rapport.profiles.v1.CartShown
+	(*Removal)(nil),      // 9: rapport.profiles.v1.Removal
+	(*Interest)(nil),     // 10: rapport.profiles.v1.Interest
+	(*Orders)(nil),       // 11: rapport.profiles.v1.Orders
+	(*Order)(nil),        // 12: rapport.profiles.v1.Order
+	(*OrderNote)(nil),    // 13: rapport.profiles.v1.OrderNote
+	(*Affinity)(nil),     // 14: rapport.profiles.v1.Affinity
+	(*Session)(nil),      // 15: rapport.profiles.v1.Session
+	(*Timeline)(nil),     // 16: rapport.profiles.v1.Timeline
+	(*Entry)(nil),        // 17: rapport.profiles.v1.Entry
+	(*DedupeHour)(nil),   // 18: rapport.profiles.v1.DedupeHour
+	(*Run)(nil),          // 19: rapport.profiles.v1.Run
+	(*SentMessage)(nil),  // 20: rapport.profiles.v1.SentMessage
+	(*MessageStats)(nil), // 21: rapport.profiles.v1.MessageStats
+	(*TriggerState)(nil), // 22: rapport.profiles.v1.TriggerState
+	(*ItemMatch)(nil),    // 23: rapport.profiles.v1.ItemMatch
+	(*ItemMark)(nil),     // 24: rapport.profiles.v1.ItemMark
+	(*Membership)(nil),   // 25: rapport.profiles.v1.Membership
+	(*DecisionLog)(nil),  // 26: rapport.profiles.v1.DecisionLog
+	(*Decision)(nil),     // 27: rapport.profiles.v1.Decision
+	(*Touch)(nil),        // 28: rapport.profiles.v1.Touch
+	(*Goal)(nil),         // 29: rapport.profiles.v1.Goal
+	(*Pending)(nil),      // 30: rapport.profiles.v1.Pending
+	(*EventCount)(nil),   // 31: rapport.profiles.v1.EventCount
 }
 var file_engine_profiles_profile_proto_depIdxs = []int32{
-	1,  // 0: rapport.profiles.v1.Profile.consents:type_name -> rapport.profiles.v1.Consent
-	2,  // 1: rapport.profiles.v1.Profile.suppressed:type_name -> rapport.profiles.v1.Suppression
-	3,  // 2: rapport.profiles.v1.Profile.channels:type_name -> rapport.profiles.v1.Channel
-	6,  // 3: rapport.profiles.v1.Profile.cart:type_name -> rapport.profiles.v1.Cart
-	8,  // 4: rapport.profiles.v1.Profile.viewed:type_name -> rapport.profiles.v1.Interest
-	8,  // 5: rapport.profiles.v1.Profile.wishlist:type_name -> rapport.profiles.v1.Interest
-	8,  // 6: rapport.profiles.v1.Profile.waiting:type_name -> rapport.profiles.v1.Interest
-	9,  // 7: rapport.profiles.v1.Profile.orders:type_name -> rapport.profiles.v1.Orders
-	12, // 8: rapport.profiles.v1.Profile.categories:type_name -> rapport.profiles.v1.Affinity
-	12, // 9: rapport.profiles.v1.Profile.brands:type_name -> rapport.profiles.v1.Affinity
-	13, // 10: rapport.profiles.v1.Profile.session:type_name -> rapport.profiles.v1.Session
-	16, // 11: rapport.profiles.v1.Profile.dedupe:type_name -> rapport.profiles.v1.DedupeHour
-	17, // 12: rapport.profiles.v1.Profile.runs:type_name -> rapport.profiles.v1.Run
-	18, // 13: rapport.profiles.v1.Profile.messages:type_name -> rapport.profiles.v1.SentMessage
-	19, // 14: rapport.profiles.v1.Profile.message_stats:type_name -> rapport.profiles.v1.MessageStats
-	20, // 15: rapport.profiles.v1.Profile.triggers:type_name -> rapport.profiles.v1.TriggerState
-	29, // 16: rapport.profiles.v1.Profile.counts:type_name -> rapport.profiles.v1.EventCount
-	23, // 17: rapport.profiles.v1.Profile.segments:type_name -> rapport.profiles.v1.Membership
-	26, // 18: rapport.profiles.v1.Profile.touches:type_name -> rapport.profiles.v1.Touch
-	27, // 19: rapport.profiles.v1.Profile.goals:type_name -> rapport.profiles.v1.Goal
-	28, // 20: rapport.profiles.v1.Profile.inbox:type_name -> rapport.profiles.v1.Pending
-	7,  // 21: rapport.profiles.v1.Profile.trait_removals:type_name -> rapport.profiles.v1.Removal
-	5,  // 22: rapport.profiles.v1.Line.ops:type_name -> rapport.profiles.v1.CartOp
-	4,  // 23: rapport.profiles.v1.Cart.lines:type_name -> rapport.profiles.v1.Line
-	7,  // 24: rapport.profiles.v1.Cart.removals:type_name -> rapport.profiles.v1.Removal
-	5,  // 25: rapport.profiles.v1.Removal.ops:type_name -> rapport.profiles.v1.CartOp
-	10, // 26: rapport.profiles.v1.Orders.recent:type_name -> rapport.profiles.v1.Order
-	11, // 27: rapport.profiles.v1.Orders.notes:type_name -> rapport.profiles.v1.OrderNote
-	4,  // 28: rapport.profiles.v1.Order.products:type_name -> rapport.profiles.v1.Line
-	15, // 29: rapport.profiles.v1.Timeline.entries:type_name -> rapport.profiles.v1.Entry
-	21, // 30: rapport.profiles.v1.Run.matches:type_name -> rapport.profiles.v1.ItemMatch
-	22, // 31: rapport.profiles.v1.TriggerState.items:type_name -> rapport.profiles.v1.ItemMark
-	25, // 32: rapport.profiles.v1.DecisionLog.decisions:type_name -> rapport.profiles.v1.Decision
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	2,  // 0: rapport.profiles.v1.Profile.consents:type_name -> rapport.profiles.v1.Consent
+	3,  // 1: rapport.profiles.v1.Profile.suppressed:type_name -> rapport.profiles.v1.Suppression
+	4,  // 2: rapport.profiles.v1.Profile.channels:type_name -> rapport.profiles.v1.Channel
+	7,  // 3: rapport.profiles.v1.Profile.cart:type_name -> rapport.profiles.v1.Cart
+	10, // 4: rapport.profiles.v1.Profile.viewed:type_name -> rapport.profiles.v1.Interest
+	10, // 5: rapport.profiles.v1.Profile.wishlist:type_name -> rapport.profiles.v1.Interest
+	10, // 6: rapport.profiles.v1.Profile.waiting:type_name -> rapport.profiles.v1.Interest
+	11, // 7: rapport.profiles.v1.Profile.orders:type_name -> rapport.profiles.v1.Orders
+	14, // 8: rapport.profiles.v1.Profile.categories:type_name -> rapport.profiles.v1.Affinity
+	14, // 9: rapport.profiles.v1.Profile.brands:type_name -> rapport.profiles.v1.Affinity
+	15, // 10: rapport.profiles.v1.Profile.session:type_name -> rapport.profiles.v1.Session
+	18, // 11: rapport.profiles.v1.Profile.dedupe:type_name -> rapport.profiles.v1.DedupeHour
+	19, // 12: rapport.profiles.v1.Profile.runs:type_name -> rapport.profiles.v1.Run
+	20, // 13: rapport.profiles.v1.Profile.messages:type_name -> rapport.profiles.v1.SentMessage
+	21, // 14: rapport.profiles.v1.Profile.message_stats:type_name -> rapport.profiles.v1.MessageStats
+	22, // 15: rapport.profiles.v1.Profile.triggers:type_name -> rapport.profiles.v1.TriggerState
+	31, // 16: rapport.profiles.v1.Profile.counts:type_name -> rapport.profiles.v1.EventCount
+	25, // 17: rapport.profiles.v1.Profile.segments:type_name -> rapport.profiles.v1.Membership
+	28, // 18: rapport.profiles.v1.Profile.touches:type_name -> rapport.profiles.v1.Touch
+	29, // 19: rapport.profiles.v1.Profile.goals:type_name -> rapport.profiles.v1.Goal
+	30, // 20: rapport.profiles.v1.Profile.inbox:type_name -> rapport.profiles.v1.Pending
+	9,  // 21: rapport.profiles.v1.Profile.trait_removals:type_name -> rapport.profiles.v1.Removal
+	1,  // 22: rapport.profiles.v1.Profile.joints:type_name -> rapport.profiles.v1.Joint
+	6,  // 23: rapport.profiles.v1.Line.ops:type_name -> rapport.profiles.v1.CartOp
+	5,  // 24: rapport.profiles.v1.Cart.lines:type_name -> rapport.profiles.v1.Line
+	9,  // 25: rapport.profiles.v1.Cart.removals:type_name -> rapport.profiles.v1.Removal
+	8,  // 26: rapport.profiles.v1.Cart.shown:type_name -> rapport.profiles.v1.CartShown
+	6,  // 27: rapport.profiles.v1.Removal.ops:type_name -> rapport.profiles.v1.CartOp
+	12, // 28: rapport.profiles.v1.Orders.recent:type_name -> rapport.profiles.v1.Order
+	13, // 29: rapport.profiles.v1.Orders.notes:type_name -> rapport.profiles.v1.OrderNote
+	5,  // 30: rapport.profiles.v1.Order.products:type_name -> rapport.profiles.v1.Line
+	17, // 31: rapport.profiles.v1.Timeline.entries:type_name -> rapport.profiles.v1.Entry
+	23, // 32: rapport.profiles.v1.Run.matches:type_name -> rapport.profiles.v1.ItemMatch
+	24, // 33: rapport.profiles.v1.TriggerState.items:type_name -> rapport.profiles.v1.ItemMark
+	27, // 34: rapport.profiles.v1.DecisionLog.decisions:type_name -> rapport.profiles.v1.Decision
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_engine_profiles_profile_proto_init() }
@@ -3280,7 +3452,7 @@ func file_engine_profiles_profile_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_engine_profiles_profile_proto_rawDesc), len(file_engine_profiles_profile_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -12,7 +12,9 @@ import (
 // came later stays, and so does what cannot be told apart any more: a refusal of
 // consent, and the time when something was seen first.
 func (s *Settings) Unmerge(p, x *Profile) {
-	p.Identifiers = slices.DeleteFunc(p.Identifiers, func(id string) bool { return id != p.Id && slices.Contains(x.Identifiers, id) })
+	theirs := func(id string) bool { return id != p.Id && slices.Contains(x.Identifiers, id) }
+	p.Identifiers = slices.DeleteFunc(p.Identifiers, theirs)
+	p.unjoin(theirs)
 	p.Events = less(p.Events, x.Events)
 	p.Sessions = less(p.Sessions, x.Sessions)
 	p.unmergeTraits(x)
@@ -101,8 +103,9 @@ func (p *Profile) unmergeCart(x *Profile) {
 				h.ops = slices.Delete(h.ops, i, i+1)
 			}
 		}
-		p.Cart.store(h, nil, nil, nil)
+		p.basket().store(h, nil, nil, nil)
 	}
+	p.basket().revise()
 }
 
 // unmergeOrders gives back the orders that x counts.
