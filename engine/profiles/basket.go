@@ -160,7 +160,7 @@ func (b basket) settle(old []string, horizon int64) {
 		}
 		h.ops = rest
 		if quantity, at := b.fold(before); quantity > 0 {
-			h.insert(CartOp{At: at, Quantity: quantity})
+			h.insert(at, quantity, "")
 		}
 		b.store(h, nil, nil, nil)
 	}
@@ -204,7 +204,7 @@ func (b basket) mergeProduct(h, o product) {
 	h.removed = max(h.removed, o.removed)
 	h.ops = slices.Clone(h.ops)
 	for _, op := range o.ops {
-		h.insert(CartOp{At: op.At, Quantity: op.Quantity, Of: op.Of})
+		h.insert(op.At, op.Quantity, op.Of)
 	}
 	h.forget(h.removed)
 	b.review(&h)

@@ -95,7 +95,7 @@ func (b basket) add(l *streams.Line, e *streams.Event, of string, item lookup) {
 	if l.ID == "" || l.Quantity <= 0 || e.At <= h.removed || b.past(of, e.At) {
 		return
 	}
-	h.insert(CartOp{At: e.At, Quantity: int64(min(l.Quantity, maxQuantity)), Of: of})
+	h.insert(e.At, int64(min(l.Quantity, maxQuantity)), of)
 	b.store(h, l, e, item)
 }
 
@@ -105,7 +105,7 @@ func (b basket) lower(l *streams.Line, at int64, of string) {
 	if l.ID == "" || l.Quantity <= 0 || at <= h.removed || b.past(of, at) {
 		return
 	}
-	h.insert(CartOp{At: at, Quantity: -int64(min(l.Quantity, maxQuantity)), Of: of})
+	h.insert(at, -int64(min(l.Quantity, maxQuantity)), of)
 	b.store(h, nil, nil, nil)
 }
 
@@ -138,7 +138,7 @@ func (b basket) replace(e *streams.Event, of string, item lookup) {
 		if l.ID == "" || l.Quantity <= 0 || e.At <= h.removed {
 			continue
 		}
-		h.insert(CartOp{At: e.At, Quantity: int64(min(l.Quantity, maxQuantity)), Of: of})
+		h.insert(e.At, int64(min(l.Quantity, maxQuantity)), of)
 		b.store(h, l, e, item)
 	}
 }
@@ -176,8 +176,8 @@ func (c *Cart) load(id string) product {
 
 // insert adds a change; at the same time additions come first, so that a
 // removal wins.
-func (h *product) insert(op CartOp) {
-	h.put(&CartOp{At: op.At, Quantity: op.Quantity, Of: op.Of})
+func (h *product) insert(at, quantity int64, of string) {
+	h.put(&CartOp{At: at, Quantity: quantity, Of: of})
 	for len(h.ops) > maxOps {
 		h.merge()
 	}
