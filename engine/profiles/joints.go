@@ -86,7 +86,7 @@ func (p *Profile) origin(e *streams.Event) string {
 // mergeJoints adds what x knows of its identifiers, x having been p's customer
 // since at, where neither knows better.
 func (p *Profile) mergeJoints(x *Profile, at int64) {
-	list := append(p.Joints, x.Joints...)
+	list := slices.Concat(p.Joints, x.Joints)
 	for _, id := range x.Identifiers {
 		if id != x.Id && !named(x.Joints, id) {
 			list = append(list, &Joint{A: x.Id, B: id}) // for longer than it remembers
