@@ -67,7 +67,10 @@ func (w *worker) fire(tm rules.Timer, drop bool) {
 		w.expire(tm.Profile)
 		return
 	}
-	p := w.open(tm.Profile)
+	p := w.store.Lookup(tm.Profile)
+	if p == nil || p.AliasOf != "" {
+		return // what waited went along to another profile; a process that started since knows of no timer
+	}
 	turn := w.turn(p, nil)
 	w.rules.Before(turn)
 	if drop {
