@@ -25,7 +25,7 @@ func (e *Engine) deliver(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for name, d := range e.deliveries {
-		h := &sinkHandler{d: d, offsets: map[int32]int64{}}
+		h := &sinkHandler{d: d, answers: name != delivery.LogName, offsets: map[int32]int64{}}
 		g.Go(func() error { return kafka.RunCommitted(ctx, e.client, deliveryGroup+name, kafka.TopicMessages, h) })
 	}
 	return g.Wait()
@@ -131,6 +131,9 @@ func (e *Engine) anyAvailable(items []streams.MessageItem) bool {
 // got, with the effect watermarks as metadata.
 type sinkHandler struct {
 	d *delivery.Delivery
+	// answers says that there is a receiver, who shall get as little as possible
+	// twice: each message is committed before the next one is sent.
+	answers bool
 
 	mu      sync.Mutex
 	offsets map[int32]int64 // next to deliver; guarded by mu
@@ -154,6 +157,18 @@ func (h *sinkHandler) Restore(partition int32, offset int64, metadata string) {
 // Assigned goes on where the group's commit says.
 func (h *sinkHandler) Assigned(context.Context, int32) (int64, error) {
 	return kafka.FromCommitted, nil
+}
+
+// Step is up to the first message that is sent.
+func (h *sinkHandler) Step(recs []streams.Record) int {
+	if h.answers {
+		for i := range recs {
+			if h.d.Serves(&recs[i]) {
+				return i + 1
+			}
+		}
+	}
+	return len(recs)
 }
 
 // Process delivers a batch.

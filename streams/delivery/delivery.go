@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fastjson"
 
 	"github.com/rapport-engine/rapport/streams"
 )
@@ -132,6 +133,12 @@ func (d *Delivery) Handle(ctx context.Context, number int32, recs []streams.Reco
 		}
 	}
 	return nil
+}
+
+// Serves reports whether a record of `messages` is one that the sink sends, by its
+// channel.
+func (d *Delivery) Serves(rec *streams.Record) bool {
+	return d.c.Routes.Sink(fastjson.GetString(rec.Value, "channel")) == d.c.Sink.Name()
 }
 
 func (d *Delivery) handle(ctx context.Context, p *partition, rec *streams.Record) error {

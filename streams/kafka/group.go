@@ -53,6 +53,14 @@ type Positioner interface {
 	Position(partition int32) (offset int64, metadata string)
 }
 
+// Stepper is implemented by handlers of RunCommitted that want their position
+// committed within what Process is given.
+type Stepper interface {
+	// Step returns how many of recs, at least one, Process shall be given before
+	// the next commit.
+	Step(recs []streams.Record) int
+}
+
 const (
 	pollRecords   = 10_000
 	chunkRecords  = 2_048  // given to Process at once

@@ -318,3 +318,42 @@ func TestGroupCommitted(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// stepper is a committer that takes one record at a time, and refuses the fourth.
+type stepper struct{ *committer }
+
+func (*stepper) Step([]streams.Record) int { return 1 }
+
+func (s *stepper) Process(ctx context.Context, p int32, recs []streams.Record) error {
+	if len(recs) != 1 {
+		return fmt.Errorf("%d records in a step of one", len(recs))
+	}
+	if recs[0].Offset == 3 {
+		return errRefused
+	}
+	return s.committer.Process(ctx, p, recs)
+}
+
+var errRefused = errors.New("refused")
+
+func TestGroupCommitsAfterEachStep(t *testing.T) {
+	_, cfg := startBroker(t, EmbeddedConfig{Partitions: 1})
+	cfg.Instance = "a"
+	produce(t, newProducer(t, cfg), numbered(0, 0, 10))
+	first := &stepper{&committer{newFolder(), map[int32]string{}, 0}}
+	if err := RunCommitted(t.Context(), cfg, "steps", "events", first); !errors.Is(err, errRefused) {
+		t.Fatal(err)
+	}
+	second := &committer{newFolder(), map[int32]string{}, 0}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- RunCommitted(ctx, cfg, "steps", "events", second) }()
+	second.wait(t, "the rest", func() bool { return len(second.values[0]) == 7 })
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if second.restored[0] != "3 held 0" {
+		t.Errorf("restored %q, want what was committed after the third step", second.restored[0])
+	}
+}

@@ -212,19 +212,41 @@ func (w *worker) work() error {
 		w.records, w.headers = convert(w.records[:0], w.headers[:0], recs, w.g.short)
 		err := w.g.cfg.durable(w.ctx, w.g.short, w.partition, recs[len(recs)-1].Offset+1)
 		if err == nil {
-			err = w.g.handler.Process(w.ctx, w.partition, w.records)
+			err = w.process(w.records)
 		}
 		w.g.queued.Add(-int64(len(recs)))
 		notify(w.g.room)
 		if err != nil {
 			return err
 		}
-		w.expected.Store(recs[len(recs)-1].Offset + 1)
 		w.g.metrics.consumed.WithLabelValues(w.g.short).Add(float64(len(recs)))
+	}
+}
+
+// process gives records to the handler, and commits after each of its steps. Once
+// the partition is asked for back, the step in hand is the last.
+func (w *worker) process(recs []streams.Record) error {
+	for first := true; len(recs) > 0 && (first || !w.ending()); first = false {
+		n := len(recs)
+		if s, ok := w.g.handler.(Stepper); ok && w.g.committed {
+			n = s.Step(recs)
+		}
+		if err := w.g.handler.Process(w.ctx, w.partition, recs[:n]); err != nil {
+			return err
+		}
+		w.expected.Store(recs[n-1].Offset + 1)
 		if w.g.committed && !w.lost.Load() {
 			w.g.commit([]*worker{w})
 		}
+		recs = recs[n:]
 	}
+	return nil
+}
+
+func (w *worker) ending() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended
 }
 
 // quit asks the worker to end; it does not wait.
