@@ -7,7 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/rapport-engine/rapport/engine"
 	"github.com/rapport-engine/rapport/engine/profiles"
@@ -59,11 +62,13 @@ func (l *Log) Lost(sent []*Event, acked map[string]bool) (differences []string) 
 // identifier; nil is nothing.
 func CompareKnown(want, got map[string]*Known) (differences []string) {
 	for _, id := range slices.Sorted(maps.Keys(want)) {
-		switch {
-		case got[id] == nil:
-			differences = append(differences, fmt.Sprintf("%s: not known, want %+v", id, *want[id]))
-		case fmt.Sprintf("%+v", *want[id]) != fmt.Sprintf("%+v", *got[id]):
-			differences = append(differences, fmt.Sprintf("%s:\nwant %+v\ngot  %+v", id, *want[id], *got[id]))
+		w, g := want[id], got[id]
+		if g == nil {
+			differences = append(differences, id+": not known")
+			continue
+		}
+		if diff := w.compare(g); diff != "" {
+			differences = append(differences, id+":"+diff)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(got)) {
@@ -72,6 +77,44 @@ func CompareKnown(want, got map[string]*Known) (differences []string) {
 		}
 	}
 	return differences
+}
+
+// compare says in which fields two differ.
+func (k *Known) compare(got *Known) string {
+	var b strings.Builder
+	w, g := reflect.ValueOf(k).Elem(), reflect.ValueOf(got).Elem()
+	for i := range w.NumField() {
+		name := w.Type().Field(i).Name
+		if name == "Tied" || name == "Latest" && k.Tied {
+			continue
+		}
+		want, got := fmt.Sprint(w.Field(i)), fmt.Sprint(g.Field(i))
+		if want != got {
+			fmt.Fprintf(&b, "\n%s: want %s\n%[1]s: got  %[3]s", name, want, got)
+		}
+	}
+	return b.String()
+}
+
+// Story tells what a customer did, in the order of the log, for whoever looks for
+// the reason of a difference.
+func (l *Log) Story(events []*Event, id string) string {
+	known := Model(events)[id]
+	if known == nil {
+		return ""
+	}
+	var list []*Event
+	for _, e := range events {
+		if slices.Contains(known.Identifiers, e.Identifiers[0]) {
+			list = append(list, e)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *Event) int { return cmp.Compare(l.Logged[a.ID], l.Logged[b.ID]) })
+	var b strings.Builder
+	for _, e := range list {
+		fmt.Fprintf(&b, "logged %d at %d %s %v %s %q %d %s %v\n", l.Logged[e.ID], e.At, e.ID, e.Identifiers, e.Name, e.Item, e.Quantity, e.Order, e.Products)
+	}
+	return b.String()
 }
 
 // CompareReceived lists messages that were decided and not received, received and
@@ -112,14 +155,7 @@ func CompareFold(ctx context.Context, cfg engine.Config, set *rules.Set, l *Log,
 		decided[m.ID] = Sent{m.ID, string(rec.Header(streams.HeaderEffect)), rec.Value}
 	}})
 	for p, records := range l.Events {
-		for len(records) > 0 {
-			n := min(len(records), 1000)
-			if err := fold.Follow(ctx, slices.Clone(records[:n])); err != nil {
-				return nil, err
-			}
-			records = records[n:]
-		}
-		diff, err := compareSnapshot(ctx, fold, int32(p), store) //nolint:gosec // a number of partitions
+		diff, err := comparePartition(ctx, fold, int32(p), records, store) //nolint:gosec // a number of partitions
 		if err != nil {
 			return nil, err
 		}
@@ -149,13 +185,29 @@ func compareDecided(want map[string]Sent, got []Sent) (differences []string) {
 	return differences
 }
 
-// compareSnapshot compares byte for byte.
-func compareSnapshot(ctx context.Context, fold *engine.Fold, p int32, store snapshot.Store) (differences []string, err error) {
-	state, blobs, err := fold.Snapshot(p)
+// comparePartition folds a partition's log as far as its last snapshot, behind
+// which there may be nothing but ticks, and compares byte for byte.
+func comparePartition(ctx context.Context, fold *engine.Fold, p int32, records []streams.Record, store snapshot.Store) (differences []string, err error) {
+	meta, err := store.Acquire(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	meta, err := store.Acquire(ctx, p)
+	for len(records) > 0 && records[0].Offset < meta.Offset {
+		n := 0
+		for n < len(records) && n < 1000 && records[n].Offset < meta.Offset {
+			n++
+		}
+		if err := fold.Follow(ctx, slices.Clone(records[:n])); err != nil {
+			return nil, err
+		}
+		records = records[n:]
+	}
+	for _, rec := range records {
+		if len(rec.Value) > 0 {
+			differences = append(differences, fmt.Sprintf("record %d of partition %d: is not in the last snapshot, %d: %s", rec.Offset, p, meta.Offset, rec.Value))
+		}
+	}
+	state, blobs, err := fold.Snapshot(p)
 	if err != nil {
 		return nil, err
 	}
@@ -198,30 +250,28 @@ func readable(id string, data []byte) string {
 	return string(text)
 }
 
-// Fault is a moment at which a process died or may have lost partitions.
+// Fault is a time in which a process died, or may have lost partitions.
 type Fault struct {
-	What string
-	At   int64 // Unix ns
+	What      string
+	At, Until time.Time
 }
 
 // Repeats counts the messages that came more than once, lists those between whose
-// arrivals nothing was injected, and says how many at most came again after one
+// arrivals nothing was injected, and says how many at most came again by one
 // fault.
 func Repeats(received map[string]*Receipt, faults []Fault) (count, most int, unexplained []string) {
-	slices.SortFunc(faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
-	after := map[int]int{}
+	by := map[int]int{}
 	for _, id := range slices.Sorted(maps.Keys(received)) {
 		r := received[id]
 		for i := 1; i < len(r.At); i++ {
 			count++
-			first, again := r.At[i-1].UnixNano(), r.At[i].UnixNano()
-			n := slices.IndexFunc(faults, func(f Fault) bool { return f.At >= first })
-			if n < 0 || faults[n].At > again {
+			n := slices.IndexFunc(faults, func(f Fault) bool { return !f.Until.Before(r.At[i-1]) && !f.At.After(r.At[i]) })
+			if n < 0 {
 				unexplained = append(unexplained, fmt.Sprintf("%s at %v, again at %v", id, r.At[i-1], r.At[i]))
 				continue
 			}
-			after[n]++
-			most = max(most, after[n])
+			by[n]++
+			most = max(most, by[n])
 		}
 	}
 	return count, most, unexplained

@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ var killsFlag = flag.Int("kills", 15, "how often the process with everything in 
 func TestEmbedded(t *testing.T) {
 	r := newRun(t)
 	data := filepath.Join(r.dir, "data")
-	p := newProcess(t, "one", r.dir, append(r.settings(), "--data", data)...)
+	p := newProcess(t, "one", r.dir, append(r.settings("one"), "--data", data)...)
 	r.load.URL = func(uint64) string { return p.address() }
 	p.spawn()
 	if !p.listening() {
@@ -53,11 +54,12 @@ func TestEmbedded(t *testing.T) {
 // killOnce kills the process at a moment that the seed chooses: any, in its start,
 // or when a message is before or behind the receiver's answer.
 func (r *run) killOnce(p *process) {
+	began := time.Now()
 	switch n := r.random.IntN(10); {
 	case n < 2:
 		wait(time.Duration(r.random.Int64N(int64(300*time.Millisecond))), nil)
 		p.kill()
-		r.fault("kill -9 in a start")
+		r.fault("kill -9 in a start", began)
 		return
 	case n < 4 && p.listening():
 		r.killAtMessage(p, &r.receiver.Before, "kill -9 before a receiver's answer")
@@ -69,31 +71,27 @@ func (r *run) killOnce(p *process) {
 	if p.listening() {
 		wait(time.Duration(r.random.Int64N(int64(3*time.Second))), nil)
 	}
+	killed := time.Now()
 	p.kill()
-	r.fault("kill -9 at a random moment")
+	r.fault("kill -9 at a random moment", killed)
 }
 
-// killAtMessage kills the process when a message is there, at the latest after
-// some seconds.
+// killAtMessage kills the process when a message of its own is there, at the latest
+// after some seconds.
 func (r *run) killAtMessage(p *process, moment *torture.Hook, what string) {
-	at := make(chan struct{}, 1)
-	moment.Set(func(string) {
-		p.kill()
-		select {
-		case at <- struct{}{}:
-		default:
+	began := time.Now()
+	came := make(chan struct{})
+	var once sync.Once
+	moment.Set(func(_, path string) {
+		if path == p.hook() {
+			p.kill()
+			once.Do(func() { close(came) })
 		}
 	})
-	came := make(chan struct{})
-	go func() { <-at; close(came) }()
 	wait(4*time.Second, came)
 	moment.Set(nil)
 	p.kill()
-	r.fault(what)
-	select {
-	case at <- struct{}{}: // ends the goroutine where no message came
-	default:
-	}
+	r.fault(what, began)
 }
 
 // readEmbedded reads the log of a process that has ended.

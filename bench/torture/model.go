@@ -26,6 +26,7 @@ type Known struct {
 	Count       int               // of orders
 	Revenue     string
 	Latest      []string // messageIds of the latest twenty, newest first
+	Tied        bool     // two events have one time: the order of Latest is not defined
 }
 
 // customer collects what one did.
@@ -91,7 +92,8 @@ func (c *customer) known() *Known {
 		Cart: map[string]int{}, Viewed: map[string]string{},
 	}
 	counts, firsts := map[string]int{}, map[string]int64{}
-	for _, e := range c.events {
+	for i, e := range c.events {
+		k.Tied = k.Tied || i > 0 && c.events[i-1].At == e.At
 		if counts[e.Channel]++; counts[e.Channel] == 1 {
 			firsts[e.Channel] = e.At
 		}

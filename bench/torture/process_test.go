@@ -48,6 +48,8 @@ type process struct {
 	name string
 	args []string
 	said string // the file with its standard error
+	// excused is asked whether an end that nobody wanted may be; nil: none may.
+	excused func() bool
 
 	url  atomic.Pointer[string] // where it listens; "" while it does not
 	mu   sync.Mutex             // guards what follows
@@ -104,7 +106,6 @@ func (p *process) spawn() {
 
 // watch reads what a process says until it ends.
 func (p *process) watch(cmd *exec.Cmd, done chan struct{}, stderr io.Reader, said *os.File) {
-	defer close(done)
 	defer said.Close()
 	lines := bufio.NewReader(io.TeeReader(stderr, said))
 	for {
@@ -118,12 +119,21 @@ func (p *process) watch(cmd *exec.Cmd, done chan struct{}, stderr io.Reader, sai
 	}
 	p.url.Store(new(string))
 	_ = cmd.Wait() // how it ended is asked of ProcessState
+	close(done)
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.cmd == cmd && !p.stopping {
+	wanted := p.cmd != cmd || p.stopping
+	p.mu.Unlock()
+	switch {
+	case wanted:
+	case p.excused != nil && p.excused():
+		p.spawn() // as whoever runs it would
+	default:
 		p.t.Errorf("%s ended by itself: %v", p.name, cmd.ProcessState)
 	}
 }
+
+// hook is the path that it posts its messages to.
+func (p *process) hook() string { return "/" + p.name }
 
 // listening waits until it listens; false when it ended before.
 func (p *process) listening() bool {

@@ -41,22 +41,22 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	r.Before.call(message.ID)
+	r.Before.call(message.ID, req.URL.Path)
 	if !r.answer(w) {
 		return
 	}
 	r.note(message.ID, body, now)
-	r.After.call(message.ID)
+	r.After.call(message.ID, req.URL.Path)
 }
 
 // Hook is a function that may be set while messages come.
 type Hook struct {
-	set atomic.Pointer[func(id string)]
+	set atomic.Pointer[func(id, path string)]
 }
 
-// Set sets what is called with the id of each message from now on; nil calls
-// nothing.
-func (h *Hook) Set(f func(id string)) {
+// Set sets what is called with the id of each message from now on, and the path
+// that it was posted to; nil calls nothing.
+func (h *Hook) Set(f func(id, path string)) {
 	if f == nil {
 		h.set.Store(nil)
 		return
@@ -64,9 +64,9 @@ func (h *Hook) Set(f func(id string)) {
 	h.set.Store(&f)
 }
 
-func (h *Hook) call(id string) {
+func (h *Hook) call(id, path string) {
 	if f := h.set.Load(); f != nil {
-		(*f)(id)
+		(*f)(id, path)
 	}
 }
 

@@ -114,15 +114,23 @@ func newRun(t *testing.T) *run {
 }
 
 // settings are the arguments of a process, beside where its data are.
-func (r *run) settings() []string {
-	return []string{"--rules", filepath.Join(r.dir, "rules"), "--partitions", "4", "--snapshot-interval", "0.2s", "--sinks-webhook-url", r.hook.URL}
+func (r *run) settings(name string) []string {
+	return []string{"--rules", filepath.Join(r.dir, "rules"), "--partitions", "4", "--snapshot-interval", "0.2s", "--sinks-webhook-url", r.hook.URL + "/" + name}
 }
 
-// fault notes that something was injected which may make a message come again.
-func (r *run) fault(what string) {
+// fault notes that something was injected, from a time until now, which may make a
+// message come again.
+func (r *run) fault(what string, from time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.faults = append(r.faults, torture.Fault{What: what, At: time.Now().UnixNano()})
+	r.faults = append(r.faults, torture.Fault{What: what, At: from, Until: time.Now()})
+	r.add(what)
+}
+
+// count counts what was injected, or happened.
+func (r *run) count(what string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.add(what)
 }
 
@@ -224,12 +232,14 @@ func (r *run) compare(log *torture.Log, known map[string]*torture.Known, store s
 		r.t.Error(err)
 	}
 	repeats, most, unexplained := torture.Repeats(r.receiver.Received(), r.faults)
+	junk, noLetters := log.Junk()
 	differences := 0
 	for _, d := range []struct {
 		what string
 		list []string
 	}{
 		{"events", log.Lost(sent, acked)},
+		{"dead letters", noLetters},
 		{"profiles", torture.CompareKnown(torture.Model(happened), known)},
 		{"messages received", torture.CompareReceived(log.Messages, r.receiver.Received())},
 		{"the fold of the log", folded},
@@ -240,11 +250,16 @@ func (r *run) compare(log *torture.Log, known map[string]*torture.Known, store s
 			r.t.Errorf("%s: %d differences\n%s", d.what, len(d.list), strings.Join(d.list[:min(len(d.list), 5)], "\n"))
 		}
 	}
-	r.table(log, len(happened), len(acked), repeats, most, differences, len(known))
+	for _, diff := range torture.CompareKnown(torture.Model(happened), known) {
+		id, _, _ := strings.Cut(diff, ":\n")
+		r.t.Logf("%s did:\n%s", id, log.Story(happened, id))
+		break
+	}
+	r.table(log, len(happened), len(acked), junk, repeats, most, differences, len(known))
 }
 
 // table prints what was injected and what came of it.
-func (r *run) table(log *torture.Log, happened, acked, repeats, most, differences, customers int) {
+func (r *run) table(log *torture.Log, happened, acked, junk, repeats, most, differences, customers int) {
 	ok, away, _, none := r.load.Answers()
 	var b strings.Builder
 	row := func(what string, n any) { fmt.Fprintf(&b, "| %s | %v |\n", what, n) }
@@ -255,7 +270,9 @@ func (r *run) table(log *torture.Log, happened, acked, repeats, most, difference
 	row("batches answered 200 / 503 / not at all", fmt.Sprintf("%d / %d / %d", ok, away, none))
 	row("events acknowledged / in the log", fmt.Sprintf("%d / %d", acked, happened))
 	row("identifiers asked for", customers)
-	row("dead letters", len(log.Letters))
+	if junk > 0 {
+		row("records that are no events / dead letters", fmt.Sprintf("%d / %d", junk, len(log.Letters)))
+	}
 	row("messages decided / received", fmt.Sprintf("%d / %d", len(log.Messages), len(r.receiver.Received())))
 	row("messages received again / at most after one fault", fmt.Sprintf("%d / %d", repeats, most))
 	row("differences", differences)

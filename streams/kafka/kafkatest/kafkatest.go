@@ -29,6 +29,7 @@ type Node struct {
 	libs   string
 	dir    string
 	port   int
+	proxy  func(upstream string) (addr string) // nil: none
 	cmd    *exec.Cmd
 	exited chan struct{}
 }
@@ -38,6 +39,19 @@ type Node struct {
 // "required".
 func Start(t testing.TB) *Node {
 	t.Helper()
+	return start(t, nil)
+}
+
+// StartProxied is Start of a node that has a second listener, for clients that
+// come through a proxy: proxy is told where that listener is, and returns the
+// address, host:port, that such clients shall use.
+func StartProxied(t testing.TB, proxy func(upstream string) (addr string)) *Node {
+	t.Helper()
+	return start(t, proxy)
+}
+
+func start(t testing.TB, proxy func(upstream string) (addr string)) *Node {
+	t.Helper()
 	libs, err := find()
 	if err != nil {
 		if os.Getenv("RAPPORT_INTEGRATION") == "required" {
@@ -45,7 +59,7 @@ func Start(t testing.TB) *Node {
 		}
 		t.Skipf("%v: integration tests with Kafka are skipped", err)
 	}
-	n := &Node{t: t, libs: libs, dir: t.TempDir()}
+	n := &Node{t: t, libs: libs, dir: t.TempDir(), proxy: proxy}
 	n.format()
 	n.Run()
 	t.Cleanup(n.Kill)
@@ -72,7 +86,7 @@ func find() (string, error) {
 }
 
 // Addr is where the broker listens.
-func (n *Node) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(n.port)) }
+func (n *Node) Addr() string { return loopback(n.port) }
 
 // Config is one for this node, with topics prefixed by "test.".
 func (n *Node) Config(partitions int32) kafka.Config {
@@ -84,14 +98,18 @@ func (n *Node) format() {
 	n.t.Helper()
 	ports := freePorts(n.t)
 	n.port = ports[0]
+	proxied, advertised := loopback(ports[2]), loopback(ports[2])
+	if n.proxy != nil {
+		advertised = n.proxy(proxied)
+	}
 	settings := fmt.Sprintf(`process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:%[2]d
-listeners=PLAINTEXT://127.0.0.1:%[1]d,CONTROLLER://127.0.0.1:%[2]d
-advertised.listeners=PLAINTEXT://127.0.0.1:%[1]d,CONTROLLER://127.0.0.1:%[2]d
+listeners=PLAINTEXT://127.0.0.1:%[1]d,PROXIED://%[4]s,CONTROLLER://127.0.0.1:%[2]d
+advertised.listeners=PLAINTEXT://127.0.0.1:%[1]d,PROXIED://%[5]s,CONTROLLER://127.0.0.1:%[2]d
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT
 log.dirs=%[3]s
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor=1
@@ -102,7 +120,7 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
-`, ports[0], ports[1], filepath.Join(n.dir, "data"))
+`, ports[0], ports[1], filepath.Join(n.dir, "data"), proxied, advertised)
 	if err := os.WriteFile(n.settings(), []byte(settings), 0o644); err != nil {
 		n.t.Fatal(err)
 	}
@@ -122,8 +140,10 @@ func (n *Node) java(args ...string) *exec.Cmd {
 	return exec.Command("java", append(flags, args...)...)
 }
 
-// freePorts returns two ports that were free a moment ago.
-func freePorts(t testing.TB) (ports [2]int) {
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// freePorts returns ports that were free a moment ago.
+func freePorts(t testing.TB) (ports [3]int) {
 	t.Helper()
 	for i := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
