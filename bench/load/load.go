@@ -33,6 +33,7 @@ type Config struct {
 	// Answered is told of each answer, the warm-up's too; nil: nobody. An error
 	// counts the request as failed.
 	Answered func(worker int, n int64, t Timing, resp *fasthttp.Response) error
+	Each     bool // Result.Each is wanted; for open loops
 }
 
 // Timing is when a request was due, sent and answered.
@@ -47,7 +48,8 @@ type Result struct {
 	Took     time.Duration // of the measured part
 	FromDue  *hdrhistogram.Histogram
 	FromSent *hdrhistogram.Histogram
-	Err      error // an example of what failed
+	Each     []Timing // by number, the warm-up's too, without Sent; Done is zero where nothing was answered
+	Err      error    // an example of what failed
 }
 
 // PerSecond is how many requests were answered a second.
@@ -84,6 +86,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	defer cancel()
 	if cfg.Rate > 0 {
 		p.due = make(chan int64, dueBuffer)
+		if cfg.Each {
+			p.each = make([]Timing, p.total())
+		}
 	}
 	workers := make([]*worker, cfg.Connections)
 	var wg sync.WaitGroup
@@ -112,7 +117,11 @@ type phase struct {
 	start, measured, end time.Time
 	due                  chan int64 // numbers of requests, in an open loop
 	next                 atomic.Int64
+	each                 []Timing // an element is its request's worker's until the end
 }
+
+// total is how many requests of an open loop are due.
+func (p *phase) total() int64 { return int64(p.Rate * p.end.Sub(p.start).Seconds()) }
 
 // at is when the n-th request of an open loop is due.
 func (p *phase) at(n int64) time.Time {
@@ -120,7 +129,7 @@ func (p *phase) at(n int64) time.Time {
 }
 
 func (p *phase) result(workers []*worker) (*Result, error) {
-	r := &Result{Rate: p.Rate, Took: p.Duration, FromDue: NewHistogram(), FromSent: NewHistogram()}
+	r := &Result{Rate: p.Rate, Took: p.Duration, FromDue: NewHistogram(), FromSent: NewHistogram(), Each: p.each}
 	for _, w := range workers {
 		r.Answered += w.answered
 		r.Failed += w.failed
@@ -196,6 +205,9 @@ func (w *worker) run(ctx context.Context) {
 	}
 	for n := range w.due {
 		due := w.at(n)
+		if w.each != nil {
+			w.each[n].Due = due
+		}
 		if now := time.Now(); now.After(w.end) { // its latency is at least this
 			w.unsent++
 			Record(w.fromDue, now.Sub(due))
@@ -219,6 +231,9 @@ func (w *worker) send(n int64, due time.Time) {
 	}
 	if err == nil && w.Answered != nil {
 		err = w.Answered(w.id, n, t, &w.resp)
+	}
+	if w.each != nil && err == nil {
+		w.each[n].Done = t.Done
 	}
 	if t.Due.Before(w.measured) || w.Rate == 0 && t.Done.After(w.end) {
 		return

@@ -25,7 +25,7 @@ func (p *phase) pace(ctx context.Context) error {
 		return err
 	}
 	defer w.close()
-	total := int64(p.Rate * p.end.Sub(p.start).Seconds())
+	total := p.total()
 	for n := int64(0); n < total && ctx.Err() == nil; {
 		for now := time.Now(); n < total && !p.at(n).After(now); n++ {
 			select {

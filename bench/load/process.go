@@ -9,25 +9,26 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strings"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"github.com/valyala/fasthttp"
 )
 
-// Spec is a phase of GET requests that a process of its own can send. With the
+// Spec is a phase of requests that a process of its own can send. With the
 // senders in the server's process the Go scheduler lets requests wait for
 // answers to be read and the other way round; between processes the kernel
-// decides, as it does in life. An open loop is sent by one thread: it needs no
-// more, and each one woken by another costs the server's cores too.
+// decides, as it does in life. Open loops and events are sent by one thread:
+// they need no more, and each one woken by another costs the server's cores too.
 type Spec struct {
 	Addr        string
 	Connections int
 	Rate        float64
 	Warmup      time.Duration
 	Duration    time.Duration
-	Calls       string // a file with one request line each, sent over and over
+	Calls       string // a file with a request a line, sent over and over: the path to get
+	Post        string // a path that the lines of Calls are posted to instead; "" gets them
+	FirstID     uint64 // the message ids in posted bodies are numbered from here (Bodies)
+	Each        bool   // Result.Each is wanted; for open loops
 }
 
 // RunProcess sends a phase from a process that command starts and that calls
@@ -42,7 +43,7 @@ func RunProcess(ctx context.Context, command []string, spec *Spec) (*Result, err
 	}
 	var out, complaints bytes.Buffer
 	child := exec.CommandContext(ctx, command[0], command[1:]...)
-	if spec.Rate > 0 {
+	if spec.Rate > 0 || spec.Post != "" {
 		child.Env = append(os.Environ(), "GOMAXPROCS=1")
 	}
 	child.Stdin, child.Stdout, child.Stderr = bytes.NewReader(in), &out, &complaints
@@ -68,7 +69,10 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	}
 	w := wire{Result: *r, Due: r.FromDue.Export(), Sent: r.FromSent.Export()}
-	w.FromDue, w.FromSent, w.Err = nil, nil, nil
+	w.FromDue, w.FromSent, w.Err, w.Each = nil, nil, nil, nil
+	for _, t := range r.Each {
+		w.EachDue, w.EachDone = append(w.EachDue, nanos(t.Due)), append(w.EachDone, nanos(t.Done))
+	}
 	if r.Err != nil {
 		w.Complaint = r.Err.Error()
 	}
@@ -78,13 +82,31 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 // wire is a Result as JSON.
 type wire struct {
 	Result
-	Due, Sent *hdrhistogram.Snapshot
-	Complaint string
+	Due, Sent         *hdrhistogram.Snapshot
+	EachDue, EachDone []int64 // ns since 1970; 0 is never
+	Complaint         string
+}
+
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func fromNanos(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns)
 }
 
 func (w *wire) result() *Result {
 	r := w.Result
 	r.FromDue, r.FromSent = hdrhistogram.Import(w.Due), hdrhistogram.Import(w.Sent)
+	for n, due := range w.EachDue {
+		r.Each = append(r.Each, Timing{Due: fromNanos(due), Done: fromNanos(w.EachDone[n])})
+	}
 	if w.Complaint != "" {
 		r.Err = errors.New(w.Complaint)
 	}
@@ -96,17 +118,17 @@ func (s *Spec) run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the requests to send: %w", err)
 	}
-	calls := strings.Fields(string(data))
-	if len(calls) == 0 {
+	calls := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
+	if len(calls[0]) == 0 {
 		return nil, fmt.Errorf("cannot send %q: it is empty", s.Calls)
 	}
-	return Run(ctx, Config{
-		Addr: s.Addr, Connections: s.Connections, Rate: s.Rate, Warmup: s.Warmup, Duration: s.Duration,
-		Fill: FillFrom(calls),
-	})
-}
-
-// FillFrom makes GET requests of their lines, over and over, for Config.Fill.
-func FillFrom(calls []string) func(int, int64, *fasthttp.Request) {
-	return func(_ int, n int64, req *fasthttp.Request) { req.SetRequestURI(calls[n%int64(len(calls))]) }
+	cfg := Config{
+		Addr: s.Addr, Connections: s.Connections, Rate: s.Rate, Warmup: s.Warmup, Duration: s.Duration, Each: s.Each,
+	}
+	if s.Post != "" {
+		cfg.Fill = newBodies(calls, s.Connections).fill(s.Post, s.FirstID)
+	} else {
+		cfg.Fill = fillFrom(calls)
+	}
+	return Run(ctx, cfg)
 }

@@ -3,9 +3,12 @@ package load_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,11 +42,14 @@ func spec(t *testing.T) *load.Spec {
 	if err := os.WriteFile(calls, []byte("/a\n/b?c=d\n/no"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &load.Spec{Addr: addr, Connections: 2, Rate: 300, Duration: 100 * time.Millisecond, Calls: calls}
+	return &load.Spec{Addr: addr, Connections: 2, Rate: 300, Duration: 100 * time.Millisecond, Calls: calls, Each: true}
 }
 
 func checkSpec(t *testing.T, r *load.Result) {
 	t.Helper()
+	if len(r.Each) != 30 || !r.Each[2].Done.IsZero() || !r.Each[0].Done.After(r.Each[0].Due) {
+		t.Errorf("timings %v", r.Each)
+	}
 	if n := r.Answered + r.Failed + r.Unsent; n != 30 || r.Failed == 0 || r.Err == nil || r.FromDue.TotalCount() != r.Answered+r.Unsent {
 		t.Errorf("got %+v", r)
 	}
@@ -91,5 +97,44 @@ func TestProcessFailures(t *testing.T) {
 	}
 	if err := load.Serve(t.Context(), bytes.NewReader(in), &bytes.Buffer{}); err == nil {
 		t.Error("nothing to send: no error")
+	}
+}
+
+func TestPostedBodiesHaveIDsOfTheirOwn(t *testing.T) {
+	var mu sync.Mutex
+	got := map[string]int{}
+	addr := serve(t, func(ctx *fasthttp.RequestCtx) {
+		if string(ctx.Path()) != "/in" || !ctx.IsPost() {
+			t.Errorf("%s %s", ctx.Method(), ctx.Path())
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, m := range regexp.MustCompile(`"messageId":"([0-9a-f]{16})"`).FindAllSubmatch(ctx.PostBody(), -1) {
+			got[string(m[1])]++
+		}
+	})
+	calls := filepath.Join(t.TempDir(), "calls")
+	const zero = `"messageId":"0000000000000000"`
+	if err := os.WriteFile(calls, []byte("[{"+zero+"},{"+zero+`,"a b":1}]`+"\n[{"+zero+"}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := load.RunProcess(t.Context(), nil, &load.Spec{
+		Addr: addr, Connections: 2, Rate: 100, Duration: 100 * time.Millisecond, Calls: calls, Post: "/in", FirstID: 0xab00, Each: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Each) != 10 || r.Each[0].Done.IsZero() {
+		t.Fatalf("timings %v", r.Each)
+	}
+	for n, each := range r.Each {
+		if each.Done.IsZero() { // the machine was busy
+			continue
+		}
+		for id := range 2 - n%2 {
+			if want := fmt.Sprintf("%016x", 0xab00+2*n+id); got[want] != 1 {
+				t.Errorf("request %d: id %s came %d times of %v", n, want, got[want], got)
+			}
+		}
 	}
 }

@@ -28,8 +28,7 @@ func (r *RecommendReport) WriteHTML(w io.Writer) error {
 func (r *IngestReport) WriteHTML(w io.Writer) error {
 	return page.Write(w, "rapport bench ingest", r.Write, latencyChart("latency",
 		curve{fmt.Sprintf("batches of %d, to the acknowledgement", batchEvents), r.batches},
-		curve{"single events, to the acknowledgement", r.singles},
-		curve{fmt.Sprintf("accepted to the profile, %s events/s", thousands(int64(r.EndToEnd.Rate))), r.accepted}))
+		curve{"single events, to the acknowledgement", r.singles}))
 }
 
 func (p *Point) chart() page.Chart {
@@ -67,4 +66,10 @@ func latencyChart(title string, curves ...curve) page.Chart {
 		c.AddSeries(line.name, points)
 	}
 	return c
+}
+
+// WriteHTML writes a page with the table and the latency curves.
+func (r *E2EReport) WriteHTML(w io.Writer) error {
+	return page.Write(w, "rapport bench e2e", r.Write, latencyChart(fmt.Sprintf("%s events/s", thousands(int64(r.Rate))),
+		curve{"accepted to the message", r.Message.all}, curve{"accepted to the profile", r.Profile.all}))
 }

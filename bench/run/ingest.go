@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"github.com/valyala/fasthttp"
 
 	"github.com/rapport-engine/rapport/bench/load"
 	"github.com/rapport-engine/rapport/streams/kafka"
@@ -21,15 +19,12 @@ type IngestConfig struct {
 	Items, Profiles int
 	Seed            uint64
 	Connections     int           // kept alive
-	Rate            float64       // events a second, sent one each, of the way to the profile
 	Duration        time.Duration // of one phase
 	Rounds          int           // of all phases
 	Progress        func(string)  // told what happens; nil: nobody
 	Profile         io.Writer     // gets a CPU profile of what is measured; nil: nobody
+	Sender          []string      // command of a process that sends (load.Serve); none: this process sends
 }
-
-// batchEvents is how many events a batch has.
-const batchEvents = 100
 
 // Validate says what cannot be measured.
 func (c *IngestConfig) Validate() error {
@@ -38,8 +33,6 @@ func (c *IngestConfig) Validate() error {
 		return errors.New("items: must be 100 or more")
 	case c.Profiles < 1:
 		return errors.New("profiles: must be 1 or more")
-	case c.Rate < 1 || c.Rate > 100_000:
-		return errors.New("rate: must be from 1 to 100000 events a second")
 	}
 	return checkPhases(c.Connections, c.Rounds, c.Duration)
 }
@@ -72,10 +65,8 @@ type IngestReport struct {
 	Seconds     float64 `json:"seconds"` // of a phase
 	Machine     Machine `json:"machine"`
 
-	EndToEnd *EndToEndReport `json:"-"` // a document of its own: e2e
-
 	// Latencies of all rounds, for the curves.
-	batches, singles, accepted *hdrhistogram.Histogram
+	batches, singles *hdrhistogram.Histogram
 }
 
 // Ingest measures the way of events into the engine.
@@ -96,11 +87,14 @@ func Ingest(ctx context.Context, cfg IngestConfig) (report *IngestReport, err er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	b := &ingestBench{cfg: cfg, server: s, shop: newShop(cfg.Items, cfg.Profiles, cfg.Seed), report: &IngestReport{
-		Items: cfg.Items, Profiles: cfg.Profiles, Connections: cfg.Connections, Rounds: cfg.Rounds,
-		Seconds: cfg.Duration.Seconds(), Machine: thisMachine(), EndToEnd: &EndToEndReport{Rate: cfg.Rate},
-		batches: load.NewHistogram(), singles: load.NewHistogram(), accepted: load.NewHistogram(),
-	}}
+	b := &ingestBench{
+		cfg: cfg, server: s, shop: newShop(cfg.Items, cfg.Profiles, cfg.Seed),
+		sender: eventSender{command: cfg.Sender, dir: dir, addr: s.addr, connections: cfg.Connections},
+		report: &IngestReport{
+			Items: cfg.Items, Profiles: cfg.Profiles, Connections: cfg.Connections, Rounds: cfg.Rounds,
+			Seconds: cfg.Duration.Seconds(), Machine: thisMachine(), batches: load.NewHistogram(), singles: load.NewHistogram(),
+		},
+	}
 	if err := s.putItems(ctx, b.shop.items); err != nil {
 		return nil, err
 	}
@@ -125,12 +119,11 @@ type ingestBench struct {
 	server *server
 	shop   *shop
 	report *IngestReport
+	sender eventSender
 	round  int
-	ids    atomic.Uint64 // of messages
 
-	batch, applied, single, floor            []float64 // by round
-	batch50, batch99, single50, single99     []float64
-	e2e50, e2e99, e2e999, sending50, sending []float64
+	batch, applied, single, floor        []float64 // by round
+	batch50, batch99, single50, single99 []float64
 }
 
 // measure runs one round of all phases.
@@ -139,7 +132,7 @@ func (b *ingestBench) measure(ctx context.Context) error {
 		what string
 		run  func(context.Context) error
 	}{
-		{"batches and consume-and-decode", b.batches}, {"single events", b.singles}, {"from event to profile", b.endToEnd},
+		{"batches and consume-and-decode", b.batches}, {"single events", b.singles},
 	}
 	for _, step := range steps {
 		b.cfg.Progress(fmt.Sprintf("%s, round %d of %d", step.what, b.round+1, b.cfg.Rounds))
@@ -162,9 +155,9 @@ func (b *ingestBench) batches(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	bodies := b.bodies(batchEvents)
+	bodies := b.shop.bodies(uint64(1000+b.round), batchEvents)
 	began := time.Now()
-	r, err := b.send(ctx, "/v1/batch", bodies)
+	r, _, err := b.sender.phase(ctx, "/v1/batch", bodies, load.Spec{Warmup: b.cfg.Duration / 5, Duration: b.cfg.Duration})
 	if err != nil {
 		return err
 	}
@@ -180,6 +173,7 @@ func (b *ingestBench) batches(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.report.Failed += r.Failed
 	b.report.batches.Merge(r.FromSent)
 	b.batch = append(b.batch, r.PerSecond()*batchEvents)
 	b.batch50, b.batch99 = append(b.batch50, quantile(r.FromSent, 50)), append(b.batch99, quantile(r.FromSent, 99))
@@ -191,87 +185,15 @@ func (b *ingestBench) batches(ctx context.Context) error {
 
 // singles sends events one each.
 func (b *ingestBench) singles(ctx context.Context) error {
-	r, err := b.send(ctx, "/v1/track", b.bodies(1))
+	r, err := b.sender.single(ctx, b.shop, uint64(5000+b.round), b.cfg.Duration)
 	if err != nil {
 		return err
 	}
+	b.report.Failed += r.Failed
 	b.report.singles.Merge(r.FromSent)
 	b.single = append(b.single, r.PerSecond())
 	b.single50, b.single99 = append(b.single50, quantile(r.FromSent, 50)), append(b.single99, quantile(r.FromSent, 99))
 	return b.server.WaitApplied(ctx)
-}
-
-// send is a closed loop of bodies whose message ids are new each time.
-func (b *ingestBench) send(ctx context.Context, path string, bodies [][]*body) (*load.Result, error) {
-	r, err := load.Run(ctx, load.Config{
-		Addr: b.server.addr, Connections: b.cfg.Connections, Warmup: b.cfg.Duration / 5, Duration: b.cfg.Duration,
-		Fill: func(worker int, n int64, req *fasthttp.Request) {
-			own := bodies[worker]
-			post(req, path, own[n%int64(len(own))].renewed(&b.ids))
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	b.report.Failed += r.Failed
-	if r.Failed > r.Answered/100 {
-		return nil, fmt.Errorf("%d of %d requests failed: %w", r.Failed, r.Failed+r.Answered, r.Err)
-	}
-	return r, nil
-}
-
-func post(req *fasthttp.Request, path string, body []byte) {
-	req.Header.SetMethod(fasthttp.MethodPost)
-	req.SetRequestURI(path)
-	req.Header.SetContentType("application/json")
-	req.SetBodyRaw(body)
-}
-
-// body is a request's, with the places of its message ids.
-type body struct {
-	data []byte
-	ids  []int
-}
-
-// renewed is the body with new message ids.
-func (b *body) renewed(next *atomic.Uint64) []byte {
-	id := next.Add(uint64(len(b.ids))) - uint64(len(b.ids))
-	for n, at := range b.ids {
-		putID(b.data[at:], id+uint64(n))
-	}
-	return b.data
-}
-
-// bodies are some for each connection, of so many events.
-func (b *ingestBench) bodies(events int) [][]*body {
-	bodies := make([][]*body, b.cfg.Connections)
-	for c := range bodies {
-		w := b.shop.visits(uint64(1000+1000*b.round+c), 16)
-		for range max(4, 128/events) {
-			bodies[c] = append(bodies[c], b.body(w, events))
-		}
-	}
-	return bodies
-}
-
-func (b *ingestBench) body(w *visits, events int) *body {
-	made := &body{}
-	if events > 1 {
-		made.data = append(made.data, `{"batch":[`...)
-	}
-	for n := range events {
-		if n > 0 {
-			made.data = append(made.data, ',')
-		}
-		var at int
-		c, item := w.next()
-		made.data, at = b.shop.appendEvent(made.data, w.kind(), c, item, w.Uint64())
-		made.ids = append(made.ids, at)
-	}
-	if events > 1 {
-		made.data = append(made.data, `]}`...)
-	}
-	return made
 }
 
 // sum fills the report from the rounds.
@@ -284,8 +206,4 @@ func (b *ingestBench) sum() {
 	r.BatchEventsPerSecond, r.SingleEvents = r.Batch.Median, r.Single.Median
 	r.BatchP50, r.BatchP99 = spread(b.batch50), spread(b.batch99)
 	r.SingleP50, r.SingleP99 = spread(b.single50), spread(b.single99)
-	e := r.EndToEnd
-	e.P50, e.P99, e.P999 = spread(b.e2e50), spread(b.e2e99), spread(b.e2e999)
-	e.FromDueP50, e.FromDueP99 = spread(b.sending50), spread(b.sending)
-	e.ProfileP50, e.ProfileP99 = e.P50.Median, e.P99.Median
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rapport-engine/rapport/bench/page"
+	"github.com/rapport-engine/rapport/rules"
 	"github.com/rapport-engine/rapport/streams"
 	"github.com/rapport-engine/rapport/streams/kafka"
 )
@@ -95,7 +96,7 @@ func pipelineRound(ctx context.Context, cfg *PipelineConfig, round uint64) (ours
 		return 0, 0, err
 	}
 	runtime.GC() // what writing left is not measured
-	s, err := launchServer(ctx, config)
+	s, err := launchServer(ctx, config, rules.BuiltIn())
 	if err != nil {
 		return 0, 0, err
 	}
@@ -176,7 +177,8 @@ func writeLog(ctx context.Context, cfg *PipelineConfig, dir string, partitions i
 		recs := make([]streams.Record, min(step, cfg.Events-done))
 		for i := range recs {
 			c, item := w.next()
-			value, _ := sh.appendEvent(nil, w.kind(), c, item, uint64(done+i)|(round+1)<<40)
+			id := uint64(done+i) | (round+1)<<40
+			value := sh.appendEvent(nil, w.kind(), c, item, id, id)
 			recs[i] = streams.Record{Topic: kafka.TopicEvents, Partition: -1, Key: []byte(customerKey(c)), Value: value}
 		}
 		if _, err := producer.ProduceSync(ctx, recs); err != nil {
@@ -195,8 +197,8 @@ func (r *PipelineReport) Write(w io.Writer) error {
 	p.line("%-46s %s events/s", "record to profile, triggers and model", r.Ours)
 	p.line("%-46s %s events/s", "floor: only consume and decode the same", r.Floor)
 	p.line("")
-	p.line("%s", ask("events/s applied / consumed and decoded", r.ThroughputRatio, 0.15, false))
-	p.line("%s", ask("events/s applied", r.EventsPerSecond, 300_000, false))
+	p.asks("pipeline.throughput_ratio", r.ThroughputRatio)
+	p.asks("pipeline.events_per_s", r.EventsPerSecond)
 	return p.err
 }
 

@@ -71,7 +71,8 @@ func sampleAnswers(ctx context.Context, addr string, calls []string) (sample, er
 	var mu sync.Mutex
 	var bytes, items, n int
 	_, err := load.Run(ctx, load.Config{
-		Addr: addr, Connections: 1, Duration: 300 * time.Millisecond, Fill: load.FillFrom(calls),
+		Addr: addr, Connections: 1, Duration: 300 * time.Millisecond,
+		Fill: func(_ int, n int64, req *fasthttp.Request) { req.SetRequestURI(calls[n%int64(len(calls))]) },
 		Answered: func(_ int, _ int64, _ load.Timing, resp *fasthttp.Response) error {
 			var answer struct {
 				Items []struct{ ID string } `json:"items"`

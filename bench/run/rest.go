@@ -156,7 +156,7 @@ func (r *RestartReport) Write(w io.Writer) error {
 	p.line("start on a snapshot of %s profiles: %s s until every partition is restored", thousands(int64(r.Profiles)), r.Spread)
 	p.line("%s; %d rounds; median with range", r.Machine.String(), r.Rounds)
 	p.line("")
-	p.line("%s", ask("seconds until ready", r.Seconds, 15, true))
+	p.asks("restart.seconds", r.Seconds)
 	return p.err
 }
 
@@ -172,7 +172,7 @@ func (r *MemoryReport) Write(w io.Writer) error {
 		thousands(int64(r.Profiles)), r.Events, short(r.BytesPerProfile), short(r.EncodedBytes))
 	p.line("%s", r.Machine.String())
 	p.line("")
-	p.line("%s", ask("bytes of memory a profile", r.BytesPerProfile, 1536, true))
+	p.asks("memory.bytes_per_profile", r.BytesPerProfile)
 	return p.err
 }
 

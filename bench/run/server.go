@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,7 +19,7 @@ import (
 )
 
 // server is the whole product at work in this process: the embedded broker with
-// synced writes, the engine with the built-in rules, and the HTTP API.
+// synced writes, the engine with its rules, and the HTTP API.
 type server struct {
 	*engine.Engine
 	addr   string
@@ -40,7 +41,12 @@ func benchConfig(dir string) engine.Config {
 
 // startServer returns when every partition is restored and its log applied.
 func startServer(ctx context.Context, cfg engine.Config) (*server, error) {
-	s, err := launchServer(ctx, cfg)
+	return startServerWith(ctx, cfg, rules.BuiltIn())
+}
+
+// startServerWith is startServer with other rules than those built in.
+func startServerWith(ctx context.Context, cfg engine.Config, set *rules.Set) (*server, error) {
+	s, err := launchServer(ctx, cfg, set)
 	if err != nil {
 		return nil, err
 	}
@@ -51,9 +57,9 @@ func startServer(ctx context.Context, cfg engine.Config) (*server, error) {
 }
 
 // launchServer returns at once.
-func launchServer(ctx context.Context, cfg engine.Config) (*server, error) {
+func launchServer(ctx context.Context, cfg engine.Config, set *rules.Set) (*server, error) {
 	metrics := prometheus.NewRegistry()
-	e, err := engine.New(cfg, engine.Options{Rules: rules.BuiltIn(), Registerer: metrics})
+	e, err := engine.New(cfg, engine.Options{Rules: set, Registerer: metrics, MessageLog: io.Discard})
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +146,7 @@ func (s *server) feedSessions(ctx context.Context, sh *shop, sessions int) error
 		views = w.session(views)
 		for _, item := range views {
 			number++
-			value, _ := sh.appendEvent(nil, w.kind(), c, item, number)
+			value := sh.appendEvent(nil, w.kind(), c, item, number, number)
 			recs = append(recs, streams.Record{Partition: -1, Key: []byte(customerKey(c)), Value: value, Time: time.Now().UnixMilli()})
 		}
 		if len(recs) >= step {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 
+	"github.com/rapport-engine/rapport/bench/load"
 	"github.com/rapport-engine/rapport/streams"
 )
 
@@ -113,19 +114,14 @@ func userID(c int) string { return strconv.Itoa(1_000_000 + c) }
 // customerKey is customer c's identifier, and profile id.
 func customerKey(c int) string { return "user:" + userID(c) }
 
-// idLength is the length of a message id in appendEvent.
-const idLength = 16
-
-// appendEvent appends a track call as JSON and says where its message id is.
-// The id is id in hex.
-func (s *shop) appendEvent(b []byte, name string, customer, item int, id uint64) (out []byte, idAt int) {
+// appendEvent appends a track call as JSON, on one line. Its message id is id in
+// hex; an order is named after order.
+func (s *shop) appendEvent(b []byte, name string, customer, item int, id, order uint64) []byte {
 	it := s.items[item]
 	b = append(b, `{"type":"track","event":"`...)
 	b = append(b, name...)
 	b = append(b, `","messageId":"`...)
-	idAt = len(b)
-	b = append(b, "0000000000000000"...)
-	putID(b[idAt:], id)
+	b = load.AppendID(b, id)
 	b = append(b, `","userId":"`...)
 	b = append(b, userID(customer)...)
 	b = append(b, `","context":{"channel":"web","locale":"uk-UA","timezone":"Europe/Kyiv","page":{"path":"/p/`...)
@@ -133,15 +129,15 @@ func (s *shop) appendEvent(b []byte, name string, customer, item int, id uint64)
 	b = append(b, `","referrer":"https://shop.example/"}},"properties":{`...)
 	if name == "Order Completed" {
 		b = append(b, `"order_id":"o`...)
-		b = strconv.AppendUint(b, id, 16)
+		b = strconv.AppendUint(b, order, 16)
 		b = append(b, `","currency":"UAH","total":`...)
 		b = strconv.AppendFloat(b, it.Price, 'f', -1, 64)
 		b = append(b, `,"products":[{`...)
 		b = appendProduct(b, it)
-		return append(b, `,"quantity":1}]}}`...), idAt
+		return append(b, `,"quantity":1}]}}`...)
 	}
 	b = appendProduct(b, it)
-	return append(b, `,"currency":"UAH"}}`...), idAt
+	return append(b, `,"currency":"UAH"}}`...)
 }
 
 func appendProduct(b []byte, it *streams.Item) []byte {
@@ -157,15 +153,6 @@ func appendProduct(b []byte, it *streams.Item) []byte {
 	b = append(b, it.Brand...)
 	b = append(b, `","price":`...)
 	return strconv.AppendFloat(b, it.Price, 'f', -1, 64)
-}
-
-// putID writes a message id in place.
-func putID(at []byte, id uint64) {
-	const digits = "0123456789abcdef"
-	for i := idLength - 1; i >= 0; i-- {
-		at[i] = digits[id&15]
-		id >>= 4
-	}
 }
 
 // kind is what a customer does with an item, in the shares of a real shop.

@@ -18,19 +18,6 @@ func (p *printer) line(format string, args ...any) {
 	}
 }
 
-// ask is a promise with what came of it: "must be at most 5".
-func ask(name string, value, limit float64, atMost bool) string {
-	word, met := "at least", value >= limit
-	if atMost {
-		word, met = "at most", value <= limit
-	}
-	verdict := "met"
-	if !met {
-		verdict = "NOT MET"
-	}
-	return fmt.Sprintf("%-58s %8s   must be %s %s: %s", name, short(value), word, short(limit), verdict)
-}
-
 // Write prints the report as tables.
 func (r *RecommendReport) Write(w io.Writer) error {
 	p := &printer{w: w}
@@ -46,13 +33,8 @@ func (r *RecommendReport) Write(w io.Writer) error {
 	p.line("")
 	p.line("peak, closed loop: rapport %s, bare handler %s requests/s", r.PeakPerSecond, r.FloorPeakPerSecond)
 	p.line("")
-	p.line("%s", ask("requests/s at the peak / bare handler's", r.ThroughputRatio, 0.15, false))
-	p.line("%s", ask("p99 at half of the peak / bare handler's", r.P99RatioHalfPeak, 3, true))
-	for _, point := range r.Rates {
-		if point.Rate == 10_000 {
-			p.line("%s", ask("p99 at 10,000 requests/s / bare handler's", point.Ratio.P99.Median, 5, true))
-		}
-	}
+	p.asks("recommend.throughput_ratio", r.ThroughputRatio)
+	p.asks("recommend.p99_ratio_half_peak", r.P99RatioHalfPeak)
 	return p.err
 }
 
@@ -87,7 +69,7 @@ func (s *Side) remarks() string {
 
 // Write prints the report as tables.
 func (r *IngestReport) Write(w io.Writer) error {
-	p, e := &printer{w: w}, r.EndToEnd
+	p := &printer{w: w}
 	p.line("events over HTTP: %s customers, %s items, %d bytes an event; embedded broker, synced writes", thousands(int64(r.Profiles)), thousands(int64(r.Items)), r.EventBytes)
 	p.line("%s; %d rounds of %gs, %d connections; medians with range", r.Machine.String(), r.Rounds, r.Seconds, r.Connections)
 	p.line("")
@@ -96,14 +78,13 @@ func (r *IngestReport) Write(w io.Writer) error {
 	p.line("%-46s %-26s", "... until all is applied", r.Applied)
 	p.line("%-46s %-26s", "floor: only consume and decode the same", r.Floor)
 	p.line("%-46s %-26s %-20s %-20s", "single events, acknowledged", r.Single, r.SingleP50, r.SingleP99)
-	p.line("%-46s %-26s %-20s %-20s", "accepted to shown in the profile", thousands(int64(e.Rate)), e.P50, e.P99)
-	p.line("%-46s %-26s %-20s %-20s", "due to be sent to shown in the profile", "", e.FromDueP50, e.FromDueP99)
-	if e.Saturated || e.Lost > 0 || r.Failed > 0 {
-		p.line("%d requests failed, %d events not shown within %s, rate kept: %t", r.Failed, e.Lost, patience, !e.Saturated)
+	if r.Failed > 0 {
+		p.line("%d requests failed", r.Failed)
 	}
 	p.line("")
-	p.line("%s", ask("events/s acknowledged / consumed and decoded", r.ThroughputRatio, 0.15, false))
+	p.asks("ingest.batch_events_per_s", r.BatchEventsPerSecond)
+	p.asks("ingest.single_events_per_s", r.SingleEvents)
+	p.asks("ingest.throughput_ratio", r.ThroughputRatio)
 	p.line("%-46s %-26s", "... applied, beside the senders / the same", r.AppliedRatio)
-	p.line("%s", ask(fmt.Sprintf("p99 from accepted to the profile at %s events/s, ms", thousands(int64(e.Rate))), e.ProfileP99, 50, true))
 	return p.err
 }

@@ -28,7 +28,7 @@ ratios can be compared. Nothing of ./data is touched: each benchmark has a tempo
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.benchRecommendCommand(), p.benchIngestCommand(), p.benchPipelineCommand(), p.benchMemoryCommand(),
+	cmd.AddCommand(p.benchRecommendCommand(), p.benchIngestCommand(), p.benchPipelineCommand(), p.benchE2ECommand(), p.benchMemoryCommand(),
 		p.benchRestartCommand(), p.benchAllCommand(), p.benchSendCommand())
 	return cmd
 }
@@ -115,43 +115,6 @@ func (p *program) benchSendCommand() *cobra.Command {
 		Use: "send", Short: "Send what standard input says and write what was measured", Hidden: true, Args: cobra.NoArgs,
 		RunE: p.runs(func(cmd *cobra.Command, _ []string) error { return load.Serve(cmd.Context(), p.stdin, p.stdout) }),
 	}
-}
-
-func (p *program) benchIngestCommand() *cobra.Command {
-	var rate float64
-	cmd := &cobra.Command{
-		Use:   "ingest",
-		Short: "Throughput of events over HTTP against a loop that only consumes and decodes",
-		Long: `Sends events over HTTP to a server of its own, acknowledged by the embedded broker with synced writes: in
-batches of 100 and one by one, as fast as they are acknowledged, and one by one at a rate, watching how long it
-takes until the customer's profile shows each. The floor consumes the same records from the same broker and
-decodes them, on as many goroutines, and does nothing else.`,
-		Example: `  rapport bench ingest
-  rapport bench ingest --rate 5000
-  rapport bench ingest --profiles 2000 --duration 1s --rounds 1   small and quick
-  rapport bench ingest --json --html latency.html`,
-		Args: cobra.NoArgs,
-	}
-	o := newBenchOptions(cmd, 10_000, 100_000)
-	cmd.Flags().Float64Var(&rate, "rate", 2000, "events a second whose way to the profile is measured")
-	cmd.RunE = p.runs(func(cmd *cobra.Command, _ []string) error {
-		cfg := benchrun.IngestConfig{
-			Items: o.items, Profiles: o.profiles, Seed: o.seed, Connections: o.connections, Rate: rate,
-			Duration: o.duration, Rounds: o.rounds, Progress: p.benchProgress(o),
-		}
-		if err := cfg.Validate(); err != nil {
-			return usagef("--%v", err)
-		}
-		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchReport, map[string]any, error) {
-			cfg.Profile = profile
-			r, err := benchrun.Ingest(ctx, cfg)
-			if err != nil {
-				return nil, nil, err
-			}
-			return r, map[string]any{"ingest": r, "e2e": r.EndToEnd}, nil
-		})
-	})
-	return cmd
 }
 
 // benchReport is what a benchmark ends with.

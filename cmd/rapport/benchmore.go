@@ -101,7 +101,7 @@ func (p *program) benchAllCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "all",
 		Short: "All benchmarks, one after the other",
-		Long:  "Runs recommend, ingest, pipeline, memory and restart, each in a process of its own, and prints all their tables.",
+		Long:  "Runs recommend, ingest, pipeline, e2e, memory and restart, each in a process of its own, and prints all their tables.",
 		Example: `  rapport bench all
   rapport bench all --items 1000 --profiles 5000 --sessions 1000 --events 20000 --duration 500ms   small and quick
   rapport bench all --json`,
@@ -116,7 +116,7 @@ func (p *program) benchAllCommand() *cobra.Command {
 	set.DurationVar(&duration, "duration", 0, "length of one phase; 0 leaves it to each benchmark")
 	cmd.RunE = p.runs(func(cmd *cobra.Command, _ []string) error {
 		whole := map[string]any{}
-		for _, name := range []string{"recommend", "ingest", "pipeline", "memory", "restart"} {
+		for _, name := range []string{"recommend", "ingest", "pipeline", "e2e", "memory", "restart"} {
 			args := []string{"bench", name}
 			add := func(flag string, given bool, value any) {
 				if given {
