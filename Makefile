@@ -14,6 +14,8 @@ RACE ?= ./streams/... ./engine/... ./rules/... ./recommender/...
 KILLS ?= 200
 SEED  ?= 0
 RATE  ?= 400
+# How many random sets of rules the engine is held to the model of bench/reference with.
+RULESETS ?= 10000
 
 .DEFAULT_GOAL := help
 .PHONY: help build test race cover lint fmt vet fuzz bench integration torture clean
@@ -59,6 +61,7 @@ integration: ## test against real Kafka, Redis and tracking clients; what is mis
 torture: ## kill, stop and cut what runs under load, and compare with models: KILLS, SEED, RATE
 	$(GO) test -tags integration -count=1 -v -timeout 4h ./bench/torture -run 'TestEmbedded|TestCluster' \
 		-args -kills $(KILLS) -seed $(SEED) -rate $(RATE)
+	$(GO) test -count=1 -timeout 4h ./bench/reference -args -whole -rulesets $(RULESETS)
 
 clean: ## remove what the targets leave in the tree
 	rm -f rapport coverage.out

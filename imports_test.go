@@ -44,7 +44,7 @@ var owners = map[string][]string{
 	"github.com/fasthttp/router":                     {"engine/api", "bench"},
 	"cel.dev/cel-go":                                 {"rules"},
 	"cel.dev/expr":                                   {"rules"},
-	"github.com/goccy/go-yaml":                       {"rules", "engine", "cmd"},
+	"github.com/goccy/go-yaml":                       {"rules", "engine", "bench", "cmd"},
 	"google.golang.org/protobuf":                     {"engine/profiles", "rules"},
 	"github.com/planetscale/vtprotobuf":              {"engine/profiles"},
 	"github.com/standard-webhooks/standard-webhooks": {"streams/delivery"},

@@ -104,10 +104,7 @@ func (w *worker) merge(kind string, m *streams.Merge) error {
 	w.members(p, -1)
 	dropped := w.cfg.Profile.Merge(p, x, m.At, w.state.Now)
 	w.members(p, 1)
-	for _, run := range dropped {
-		t.Skips = append(t.Skips, rules.Skip{Trigger: run.Trigger, Step: int(run.Step), Reason: skipSuperseded})
-		t.Ended = append(t.Ended, run.Trigger)
-	}
+	w.rules.Supersede(t, dropped)
 	w.rules.OnMerge(t)
 	w.emit(t)
 	w.waitFor(p)

@@ -96,10 +96,6 @@ func bump(m map[string]int64, name string) {
 	m[name]++
 }
 
-// skipSuperseded is the reason of a send not made because the run's customer
-// turned out to be somebody known.
-const skipSuperseded = "superseded"
-
 func (c *Counts) skip(trigger, reason string)  { bump2(c.Skipped, trigger, reason, 1) }
 func (c *Counts) failure(trigger, kind string) { bump2(c.Failures, trigger, kind, 1) }
 

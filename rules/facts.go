@@ -79,8 +79,11 @@ func changedBy(p *profiles.Profile, e *streams.Event) facts {
 	if !e.Behaviour() {
 		return readMessages
 	}
+	if p.Events <= 1 {
+		return readAll // a new customer may be in any segment, those of what was never done too
+	}
 	changed := readActivity | readCounts
-	if len(e.Identifiers) > 1 || p.Events <= 1 {
+	if len(e.Identifiers) > 1 {
 		changed |= readIdentity
 	}
 	if e.Kind == streams.Identify {

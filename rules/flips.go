@@ -15,6 +15,7 @@ type flips struct {
 	moments []*condition // each a timestamp around which a comparison changes
 	counts  []window     // profile.count: an event leaves the window
 	bought  []*condition // durations of profile.bought
+	cart    bool         // lines leave the cart by their age
 	daily   bool         // the time is read in another way: look every day
 }
 
@@ -36,10 +37,12 @@ func flipsOf(a *ast.AST) *flips {
 			solved += f.call(e.AsCall(), a)
 		case e.Kind() == ast.SelectKind && e.AsSelect().FieldName() == "affinities":
 			f.daily = true // they fade
+		case e.Kind() == ast.SelectKind && e.AsSelect().FieldName() == "cart":
+			f.cart = true
 		}
 	}))
 	f.daily = f.daily || named != solved
-	if !f.daily && len(f.moments)+len(f.counts)+len(f.bought) == 0 {
+	if !f.daily && !f.cart && len(f.moments)+len(f.counts)+len(f.bought) == 0 {
 		return nil
 	}
 	return f
@@ -181,6 +184,11 @@ func (f *flips) next(s *scope, after int64) int64 {
 			for _, o := range orZero(s.profile.Orders, &zeroOrders).Recent {
 				note(o.At + d)
 			}
+		}
+	}
+	if f.cart {
+		for _, l := range orZero(s.profile.Cart, &zeroCart).Lines {
+			note(l.AddedAt + s.cartTTL().Milliseconds())
 		}
 	}
 	if f.daily {

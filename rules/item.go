@@ -123,7 +123,6 @@ func (s *Set) HasItemStarts() bool { return len(s.items) > 0 }
 // t.Event is nil. The catalogue shows the change already.
 func (s *Set) OnItem(t *Turn, c *streams.CatalogChange) {
 	t.prepare(s)
-	t.due = t.Now
 	for _, trig := range s.items {
 		if kind, old := trig.start.item.kind(c); kind != "" {
 			t.matchItem(trig, kind, old, c)

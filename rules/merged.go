@@ -33,6 +33,23 @@ func (s *Set) OnMerge(t *Turn) {
 	}
 }
 
+// Supersede notes that runs of t.Profile had to give way to others of their
+// trigger and key, those of an identifier that turned out to be the same
+// customer's.
+func (s *Set) Supersede(t *Turn, runs []*profiles.Run) {
+	t.prepare(s)
+	for _, run := range runs {
+		step := max(int(run.Step), 0)
+		if trig := t.triggerOf(run); trig != nil {
+			step = trig.nextSend(step)
+		}
+		t.Ended = append(t.Ended, run.Trigger)
+		if step >= 0 {
+			t.skipped(run, step, ReasonSuperseded)
+		}
+	}
+}
+
 // exited reports whether the history has an event that ends the run.
 func (t *Trigger) exited(run *profiles.Run, history []profiles.Event) bool {
 	start := run.EventAt

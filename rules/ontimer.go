@@ -18,8 +18,11 @@ func dueOf(run *profiles.Run, p *profiles.Profile) int64 {
 // OnTimer evaluates a timer of t.Profile that is due; t.Event is nil. One that
 // the profile no longer waits for does nothing.
 func (s *Set) OnTimer(t *Turn, tm Timer) {
+	if t.Profile.AliasOf != "" {
+		return // what it waited for went along to another
+	}
 	t.prepare(s)
-	t.due = tm.Due
+	t.due, t.measured = tm.Due, tm.Due
 	if tm.Key == segmentKey {
 		s.onSegmentTimer(t, tm.Due)
 		return
@@ -90,12 +93,12 @@ func (t *Turn) resume(trig *Trigger, run *profiles.Run, due int64) {
 // first live tick after history finds due before it. One that is due at that
 // tick fires as ever.
 func (s *Set) Expire(t *Turn, tm Timer) {
-	if tm.Due >= t.Now {
+	if tm.Due >= t.Now || t.Profile.AliasOf != "" {
 		s.OnTimer(t, tm)
 		return
 	}
 	t.prepare(s)
-	t.due = tm.Due
+	t.due, t.measured = tm.Due, tm.Due
 	trig := s.byName[tm.Trigger]
 	switch {
 	case tm.Key == segmentKey:
@@ -153,6 +156,9 @@ func (s *Set) quietTimers(p *profiles.Profile, after int64, env *Env, add func(T
 // changed. Of a timer's turn, dates due at the same moment or later have not
 // started yet, even if the turn's time is past theirs.
 func (s *Set) TurnTimers(t *Turn, add func(Timer)) {
+	if t.set == nil { // nothing was evaluated
+		t.prepare(s)
+	}
 	s.runTimers(t.Profile, add)
 	after := t.Now
 	if t.Event == nil {
@@ -160,8 +166,7 @@ func (s *Set) TurnTimers(t *Turn, add func(Timer)) {
 	}
 	s.quietTimers(t.Profile, after, t.Env, add)
 	if len(s.timed) > 0 && (t.Event == nil || len(t.Flips) > 0 || s.timedReads&changedBy(t.Profile, t.Event) != 0) {
-		s.segmentTimer(t, t.Now, add) // those until now are measured
-
+		s.segmentTimer(t, t.measured, add)
 	}
 	if t.Event != nil && len(t.Event.Traits) == 0 && t.Event.Timezone == "" {
 		return

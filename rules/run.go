@@ -23,7 +23,7 @@ func (s *Set) OnEvent(t *Turn) {
 	t.prepare(s)
 	s.feedback(t)
 	var flips []Flip
-	if len(s.segments) > 0 {
+	if len(s.segments) > 0 && t.Profile.Events > 0 {
 		flips = t.measure(changedBy(t.Profile, t.Event))
 	}
 	s.setDates(t)
@@ -112,7 +112,6 @@ func (s *Set) Removes(p *profiles.Profile) bool {
 // EndRemoved ends the runs of t.Profile whose triggers the rules do not have.
 func (s *Set) EndRemoved(t *Turn) {
 	t.prepare(s)
-	t.due = t.Now
 	for _, run := range slices.Clone(t.Profile.Runs) {
 		if s.byName[run.Trigger] == nil {
 			t.end(run, ReasonRemoved, max(int(run.Step), 0))

@@ -150,15 +150,19 @@ func (s *scope) cart() *profiles.Cart {
 	if c == nil {
 		return &zeroCart
 	}
-	ttl := 30 * 24 * time.Hour
-	if s.env != nil && s.env.CartTTL > 0 {
-		ttl = s.env.CartTTL
-	}
-	lines := s.profile.LiveCart(s.now, ttl)
+	lines := s.profile.LiveCart(s.now, s.cartTTL())
 	if len(lines) == len(c.Lines) {
 		return c
 	}
 	return &profiles.Cart{Id: c.Id, Url: c.Url, UpdatedAt: c.UpdatedAt, Lines: lines}
+}
+
+// cartTTL is how long a line stays in the cart.
+func (s *scope) cartTTL() time.Duration {
+	if s.env != nil && s.env.CartTTL > 0 {
+		return s.env.CartTTL
+	}
+	return 30 * 24 * time.Hour
 }
 
 // order is the order that the event names in the customer's history.

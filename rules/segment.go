@@ -141,6 +141,7 @@ func (t *Turn) baseline() {
 // were one of the log, until no more follow.
 func (s *Set) flipped(t *Turn, cause string, flips []Flip) {
 	event, first := t.Event, len(t.Flips)-len(flips)
+	t.cause = event
 	for i := first; i < len(t.Flips) && i < first+maxFlips*len(s.segments); i++ {
 		f := &t.Flips[i]
 		if f.Quiet || f.Event != nil {
@@ -153,7 +154,7 @@ func (s *Set) flipped(t *Turn, cause string, flips []Flip) {
 			t.measure(readTraits)
 		}
 	}
-	t.Event = event
+	t.Event, t.cause = event, nil
 }
 
 // segmentEvent makes the event of a flip.
@@ -164,9 +165,13 @@ func (s *Set) segmentEvent(t *Turn, f *Flip, cause string) *streams.Event {
 	}
 	id := cause + ":" + f.Segment
 	typ, value, _ := strings.Cut(t.Profile.Id, ":")
-	at := time.UnixMilli(t.Now).UTC().Format("2006-01-02T15:04:05.000Z")
+	at := t.Now
+	if t.cause != nil {
+		at = max(at, t.cause.At) // no earlier than the event that it came of
+	}
 	raw, err := json.Marshal(map[string]any{
-		"type": "track", "event": name, "messageId": id, "timestamp": at,
+		"type": "track", "event": name, "messageId": id,
+		"timestamp":  time.UnixMilli(at).UTC().Format("2006-01-02T15:04:05.000Z"),
 		"properties": map[string]any{"segment": f.Segment},
 		"context":    map[string]any{"channel": "other", "externalIds": []any{map[string]any{"type": typ, "id": value}}},
 	})
@@ -175,7 +180,7 @@ func (s *Set) segmentEvent(t *Turn, f *Flip, cause string) *streams.Event {
 	}
 	f.Event = raw
 	properties := []byte(`{"segment":` + strconv.Quote(f.Segment) + `}`)
-	return &streams.Event{Kind: streams.Track, Name: name, MessageID: id, Channel: "other", At: t.Now, LoggedAt: t.Now,
+	return &streams.Event{Kind: streams.Track, Name: name, MessageID: id, Channel: "other", At: at, LoggedAt: max(at, t.Now),
 		Properties: properties, Raw: raw}
 }
 
@@ -210,6 +215,7 @@ func (s *Set) segmentTimer(t *Turn, after int64, add func(Timer)) {
 
 // onSegmentTimer measures the segments that read the time.
 func (s *Set) onSegmentTimer(t *Turn, due int64) {
+	t.measured = t.Now
 	first := len(t.Flips)
 	for _, x := range s.timed {
 		t.measureOne(x, false)

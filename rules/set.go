@@ -64,7 +64,7 @@ func Load(dir string) (*Set, error) {
 }
 
 // Parse compiles files, name to content. Where no file has triggers, those
-// built in run; placements are added to those built in, or replace the one of
+// built in run, under the policy that is built in unless a file has one; placements are added to those built in, or replace the one of
 // the same name. An error is Problems.
 func Parse(files map[string][]byte) (*Set, error) {
 	var problems Problems
@@ -78,6 +78,9 @@ func Parse(files map[string][]byte) (*Set, error) {
 	}
 	if !d.hasTriggers {
 		d.triggers = own.triggers
+		if d.policy == nil {
+			d.policy = own.policy
+		}
 	}
 	for _, p := range own.placements {
 		if !slices.ContainsFunc(d.placements, func(o Placement) bool { return o.Name == p.Name }) {

@@ -76,7 +76,9 @@ type Turn struct {
 	Changed bool   // OnItem has changed the profile
 
 	set       *Set
+	cause     *streams.Event    // that flips of segments come of; nil: of time
 	due       int64             // of the timer that is evaluated
+	measured  int64             // up to when the flips of segments by time are dealt with
 	old       map[string][]byte // traits before the event, those that starts ask for
 	scope     scope
 	runs      []*profiles.Run // of the customer, while they are gone through
@@ -110,7 +112,7 @@ func (t *Turn) Reset() {
 	t.Changed = false
 	t.Flips = t.Flips[:0]
 	clear(t.old)
-	t.Profile, t.Event = nil, nil
+	t.Profile, t.Event, t.set = nil, nil, nil
 	clear(t.runs)
 }
 
@@ -120,7 +122,7 @@ func (t *Turn) prepare(s *Set) {
 	if t.Now == 0 && t.Event != nil {
 		t.Now = t.Event.LoggedAt
 	}
-	t.set, t.traitsSet = s, false
+	t.set, t.due, t.measured, t.traitsSet = s, t.Now, t.Now, false
 	t.scope = scope{now: t.Now, profile: t.Profile, env: t.Env, policy: s.policy, zones: s.zones, decoded: t.scope.decoded}
 }
 
@@ -154,6 +156,7 @@ const (
 	ReasonNoAddress = "no_address" // no address in any of the channels
 	ReasonRemoved   = "removed"    // the trigger is no longer in the rules
 
+	ReasonSuperseded = "superseded" // the customer turned out to have an older run of the same trigger and key
 	ReasonSuppressed = "suppressed" // the address bounced or complained, or a rule stopped the channel
 	ReasonCapped     = "capped"     // a cap is reached
 	ReasonQuiet      = "quiet"      // held by quiet hours, or the send's own, until it was too old
@@ -167,9 +170,8 @@ const (
 	DecisionHeld = "held" // until Decision.Until, when it is decided again
 )
 
-// Reasons are all reasons of a send not made that the fold gives; "superseded"
-// and "unavailable" come from links and delivery.
+// Reasons are all reasons of a send not made; "unavailable" comes from delivery.
 var Reasons = []string{
 	ReasonCapped, ReasonQuiet, ReasonExpired, ReasonNoConsent, ReasonNoAddress, ReasonHoldout, ReasonCondition,
-	ReasonExited, ReasonSuppressed, ReasonLate, ReasonShadow, ReasonRemoved, "superseded", "unavailable",
+	ReasonExited, ReasonSuppressed, ReasonLate, ReasonShadow, ReasonRemoved, ReasonSuperseded, "unavailable",
 }
