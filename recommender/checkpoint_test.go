@@ -37,6 +37,8 @@ func (s step) feed(te *teacher, at int64) {
 		te.view(who, at, s.items[0])
 	case 2:
 		te.add(who, at, s.items[0])
+	case 4:
+		te.visit(who, at, "/"+s.items[0])
 	case 3:
 		te.order(who, at, fmt.Sprint("o", s.order), s.items...)
 	}
@@ -45,7 +47,7 @@ func (s step) feed(te *teacher, at int64) {
 func drawSteps(t *rapid.T) []step {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 		return step{
-			kind:  rapid.IntRange(0, 3).Draw(t, "kind"),
+			kind:  rapid.IntRange(0, 4).Draw(t, "kind"),
 			who:   rapid.IntRange(0, 30).Draw(t, "who"),
 			order: rapid.IntRange(0, 3).Draw(t, "order"),
 			items: rapid.SliceOfN(rapid.StringMatching("[a-z]"), 1, 6).Draw(t, "items"),
@@ -57,7 +59,7 @@ func drawSteps(t *rapid.T) []step {
 func TestRestartedEqualsNotRestarted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := Config{
-			Sessions: 16, Customers: 8, Neighbors: 5, Top: 6,
+			Sessions: 16, Customers: 8, Places: 8, Neighbors: 5, Top: 6,
 			PastSessions: 8, Session: SessionParams{Depth: 4, Candidates: 9},
 		}
 		one, two := newTeacher(cfg), newTeacher(cfg)

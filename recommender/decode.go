@@ -149,6 +149,7 @@ func (m *models) decode(b []byte) error {
 	m.viewed.decode(d)
 	m.bought.decode(d)
 	m.follows.decode(d)
+	m.places.decode(d)
 	m.trends.decode(d)
 	m.sessions.decode(d)
 	m.index.decode(d)
@@ -257,11 +258,19 @@ func (s *sessions) decode(d *decoder) {
 	for range d.count(10) {
 		key, last := d.uint64(), d.time()
 		se := session{number: d.uint32v()}
+		if se.step = d.byte(); se.step >= steps {
+			d.fail("no step")
+			return
+		}
 		for range d.few(sessionItems) {
 			if i := d.item(); i != none && !slices.Contains(se.items[:se.n], i) {
 				se.push(i)
 			}
 		}
+		for k := range se.places {
+			se.places[k] = d.uint64()
+		}
+		se.category = d.uint64()
 		if k := s.table.take(key, last); k >= 0 {
 			s.table.data[k] = se
 		}
@@ -317,15 +326,6 @@ func (r *rhythms) decode(d *decoder) {
 			r.items.grow(i).set(n, mean)
 		}
 	}
-}
-
-func (r *returns) decode(d *decoder) {
-	moves, back := d.uvarint(), d.uvarint()
-	if back > moves {
-		d.fail("more views that go back than views")
-	}
-	r.moves.Store(moves)
-	r.back.Store(back)
 }
 
 func (m *models) decodeCustomers(d *decoder) {

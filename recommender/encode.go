@@ -28,11 +28,11 @@ func (m *models) encode(b []byte) []byte {
 	b = m.viewed.state.Load().encode(b)
 	b = m.bought.state.Load().encode(b)
 	b = m.follows.state.Load().encode(b)
+	b = m.places.encode(b)
 	b = m.trends.state.Load().encode(b)
 	b = m.sessions.encode(b)
 	b = m.index.encode(b)
-	b = binary.AppendUvarint(b, m.returns.moves.Load())
-	b = binary.AppendUvarint(b, m.returns.back.Load())
+	b = m.returns.encode(b)
 	b = m.carts.encode(b)
 	b = encodeAssoc(b, &m.customers, appendBought)
 	b = m.ordered.encode(b)
@@ -167,12 +167,15 @@ func (x *sessionIndex) encode(b []byte) []byte {
 // encode takes no lock: nobody learns while the models are copied.
 func (s *sessions) encode(b []byte) []byte {
 	return encodeAssoc(b, &s.table, func(b []byte, se *session) []byte {
-		b = binary.AppendUvarint(b, uint64(se.number))
+		b = append(binary.AppendUvarint(b, uint64(se.number)), se.step)
 		b = append(b, byte(se.n))
 		for _, i := range se.items[:se.n] {
 			b = le.AppendUint32(b, i)
 		}
-		return b
+		for _, place := range se.places {
+			b = le.AppendUint64(b, place)
+		}
+		return le.AppendUint64(b, se.category)
 	})
 }
 

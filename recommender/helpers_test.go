@@ -43,8 +43,12 @@ func (t *teacher) feed(name, who string, at int64, order string, items ...string
 	if order == "" && len(items) > 0 {
 		e.Product = e.Products[0]
 	}
+	t.learn(&e)
+}
+
+func (t *teacher) learn(e *streams.Event) {
 	var ls Lessons
-	ls.Add(t.offset, &e)
+	ls.Add(t.offset, e)
 	t.r.Observe(0, &ls)
 	t.offset++
 }
@@ -55,6 +59,14 @@ func (t *teacher) view(who string, at int64, item string) {
 func (t *teacher) add(who string, at int64, item string) { t.feed("Product Added", who, at, "", item) }
 func (t *teacher) order(who string, at int64, id string, items ...string) {
 	t.feed("Order Completed", who, at, id, items...)
+}
+
+// visit is a page.
+func (t *teacher) visit(who string, at int64, path string) {
+	t.learn(&streams.Event{
+		Kind: streams.Page, Name: "page", Place: path, At: at, LoggedAt: at,
+		Identifiers: []streams.Identifier{{Type: "user", Value: who}},
+	})
 }
 
 func ask(t *testing.T, r *Recommender, req Request) Answer {

@@ -16,6 +16,7 @@ type models struct {
 	viewed    *pairs        // viewed_together
 	bought    *pairs        // bought_together
 	follows   *pairs        // what was viewed after an item; session
+	places    *places       // what is viewed from where in the shop; session
 	trends    *trending     // trending
 	sessions  *sessions     // items viewed in sessions in progress
 	index     *sessionIndex // session: sessions of the past and in progress
@@ -45,6 +46,7 @@ func newModels(c *Config, ids *table) *models {
 		viewed:    newPairs(c.ViewHalfLife.Milliseconds(), c.Neighbors),
 		bought:    newPairs(c.BuyHalfLife.Milliseconds(), c.Neighbors),
 		follows:   newPairs(c.ViewHalfLife.Milliseconds(), c.Neighbors),
+		places:    newPlaces(c.Places, c.ViewHalfLife.Milliseconds(), c.Neighbors),
 		trends:    newTrending(c.TrendHalfLife.Milliseconds(), c.Top, ids),
 		sessions:  newSessions(c.Sessions, c.SessionGap.Milliseconds()),
 		index:     newSessionIndex(c.PastSessions, c.Session.Depth),

@@ -33,7 +33,7 @@ type draft struct {
 }
 
 // Add takes down what one event teaches where it was first logged: Product Viewed,
-// Product Added and Order Completed; others teach nothing. The strings of e must
+// Product Added, Order Completed and those with a Place; others teach nothing. The strings of e must
 // stay as they are until Observe.
 func (ls *Lessons) Add(offset int64, e *streams.Event) {
 	ls.next = offset + 1
@@ -43,14 +43,17 @@ func (ls *Lessons) Add(offset int64, e *streams.Event) {
 	n := draft{lesson: lesson{key: customerKey(e), at: e.At}, offset: offset, id: e.Product.ID}
 	switch e.Name {
 	case "Product Viewed":
-		n.kind = aView
+		n.kind, n.place = aView, categoryOf(e)
 	case "Product Added":
 		n.kind = anAddition
 	case "Order Completed":
 		n.kind = anOrder
 		ls.addOrder(e, &n)
 	default:
-		return
+		if n.place = placeOf(e); n.place == 0 {
+			return
+		}
+		n.kind = aVisit
 	}
 	ls.drafts = append(ls.drafts, n)
 }
@@ -130,6 +133,7 @@ const (
 	aView = iota + 1
 	anAddition
 	anOrder
+	aVisit
 )
 
 // lesson is what an event teaches, without the event's memory.
@@ -139,6 +143,7 @@ type lesson struct {
 	next      int64
 	key       uint64 // of the customer
 	at        int64
+	place     uint64   // where a visit is, or the category of a view
 	item      uint32   // of a view or an addition
 	order     uint64   // hash of an order
 	lines     []uint32 // of an order, in scratch memory
@@ -146,7 +151,10 @@ type lesson struct {
 
 // number makes a draft's items known, and reports whether it teaches anything.
 func (m *models) number(n *draft, lines []string) bool {
-	if n.kind != anOrder {
+	switch n.kind {
+	case aVisit:
+		return true
+	case aView, anAddition:
 		n.item = m.item(n.id)
 		return n.item != none
 	}
@@ -168,6 +176,8 @@ func (m *models) learn(l *lesson) {
 		m.learnAdd(l)
 	case anOrder:
 		m.learnOrder(l)
+	case aVisit:
+		m.sessions.visit(l.key, l.place, l.at)
 	}
 }
 
@@ -203,12 +213,17 @@ func keyOf(typ, value string) uint64 {
 func (m *models) learnView(l *lesson) {
 	i := l.item
 	m.saw(i, l.at, trendView)
-	others, fresh, place := m.sessions.touch(l.key, i, l.at)
+	others, fresh, place := m.sessions.touch(l.key, i, l.place, l.at)
 	if fresh {
 		m.meet(m.viewed, i, &others, l.at, 1)
 	}
+	if !others.again {
+		m.learnFrom(i, &others, l.at)
+	}
+	if others.n > 0 || !fresh {
+		m.returns.learn(&others, fresh)
+	}
 	if others.n > 0 && !others.again {
-		m.returns.learn(fresh)
 		m.learnFollowing(i, &others, l.at)
 	}
 	if place < 0 {
@@ -221,7 +236,7 @@ func (m *models) learnView(l *lesson) {
 
 func (m *models) learnAdd(l *lesson) {
 	m.saw(l.item, l.at, trendAdd)
-	others, fresh, _ := m.carts.touch(l.key, l.item, l.at)
+	others, fresh, _ := m.carts.touch(l.key, l.item, 0, l.at)
 	if fresh {
 		m.meet(m.bought, l.item, &others, l.at, pairCart)
 	}

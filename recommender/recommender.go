@@ -44,6 +44,7 @@ type Config struct {
 	MaxItems     int // 1,000,000 item ids learned; new ids beyond are not, unless they are in the catalogue
 	Sessions     int // 262,144 sessions in progress
 	PastSessions int // 1,048,576 sessions of two items or more that session compares with; a power of two
+	Places       int // 65,536 places in the shop (pages, lists, searches, categories) from which items are viewed; a power of two
 	Customers    int // 65,536 customers whose recent orders are remembered
 	Neighbors    int // 64 neighbours kept for an item, in each of the two pair models
 	Top          int // 1,000 trending items
@@ -68,6 +69,7 @@ func (c Config) withDefaults() Config {
 	setInt(&c.Sessions, 1<<18)
 	setInt(&c.PastSessions, 1<<20)
 	c.Session = c.Session.withDefaults()
+	setInt(&c.Places, 1<<16)
 	setInt(&c.Customers, 1<<16)
 	setInt(&c.Neighbors, 64)
 	setInt(&c.Top, 1000)

@@ -219,7 +219,12 @@ func TestSharesOfViewsThatGoBack(t *testing.T) {
 		te.view("a", start+int64(n), id)
 	}
 	r := &te.r.models.Load().returns
-	if moves, back := r.moves.Load(), r.back.Load(); moves != 4 || back != 2 {
-		t.Errorf("%d moves, %d back", moves, back)
+	if all, back := r.away.all.Load(), r.away.of.Load(); all != 4 || back != 2 {
+		t.Errorf("%d moves, %d back", all, back)
+	}
+	for step, want := range [steps][2]uint64{stepFirst: {1, 1}, stepOn: {2, 0}, stepBack: {1, 1}, stepAgain: {2, 0}} {
+		if all, same := r.stay[step].all.Load(), r.stay[step].of.Load(); all != want[0] || same != want[1] {
+			t.Errorf("step %d: %d of %d stay, want %v", step, same, all, want)
+		}
 	}
 }

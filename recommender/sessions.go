@@ -18,7 +18,11 @@ type session struct {
 	n      uint32
 	number uint32               // in the sessionIndex, 0 while it is not there
 	items  [sessionItems]uint32 // oldest first
+	step   uint8                // how it came to its newest item
 	again  bool                 // of a copy made by touch: the item was the newest already
+
+	places   [sessionPlaces]uint64 // where it was last, the newest first; 0 nowhere
+	category uint64                // that the newest item was viewed in; 0 unknown
 }
 
 func newSessions(n int, gap int64) *sessions {
@@ -29,7 +33,7 @@ func newSessions(n int, gap int64) *sessions {
 // other items, oldest first, in a copy, whether item is new in it, and its place,
 // -1 where it has none. An event from before the session in progress is a session
 // of its own, and changes none.
-func (s *sessions) touch(key uint64, item uint32, at int64) (others session, fresh bool, place int) {
+func (s *sessions) touch(key uint64, item uint32, category uint64, at int64) (others session, fresh bool, place int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.table.take(key, at)
@@ -42,15 +46,49 @@ func (s *sessions) touch(key uint64, item uint32, at int64) (others session, fre
 	}
 	se := &s.table.data[i]
 	if at-*last > s.gap {
-		se.n, se.number = 0, 0
+		*se = session{}
 	}
 	*last = max(*last, at)
 	again := se.n > 0 && se.items[se.n-1] == item
 	fresh = !se.remove(item)
 	others = *se
 	others.again = again
+	switch {
+	case se.n == 0 && fresh:
+		se.step = stepFirst
+	case again:
+		se.step = stepAgain
+	case fresh:
+		se.step = stepOn
+	default:
+		se.step = stepBack
+	}
 	se.push(item)
+	se.category = category
 	return others, fresh, i
+}
+
+// visit notes where the session of key is.
+func (s *sessions) visit(key, at uint64, now int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.table.take(key, now)
+	if i < 0 {
+		return
+	}
+	last := &s.table.metas[i].last
+	if *last-now > s.gap {
+		return
+	}
+	se := &s.table.data[i]
+	if now-*last > s.gap {
+		*se = session{}
+	}
+	*last = max(*last, now)
+	if se.places[0] != at {
+		copy(se.places[1:], se.places[:])
+		se.places[0] = at
+	}
 }
 
 // note keeps the number that the session at a place has in the sessionIndex.

@@ -3,7 +3,6 @@ package recommender
 import (
 	"math"
 	"slices"
-	"sync/atomic"
 )
 
 // SessionParams are the parameters of the strategy session. The zero value takes
@@ -19,10 +18,17 @@ type SessionParams struct {
 	Before      float64 // 0.5: what an item before the shared one weighs against one after it
 	Shared      float64 // 1: items back in the session in progress at which the newest shared one weighs 1/e
 	Return      float64 // 9: times the share of views that go back in their session: what an older item of it weighs
+	Stay        float64 // 100: times the square of the share of views, at such a step, that repeat the one before: what the newest item weighs
 	BackOff     float64 // 1.5: weight of viewed_together, against neighbours of a similarity of one
 	Follow      float64 // 0.25: weight of what directly followed the item, as a share of all that did
 	FollowProof float64 // 15: views added to all that did: the more, the less a few prove
 	FollowDecay float64 // 0.3: what an item of the session in progress weighs there against the one after it
+	Place       float64 // 2: weight of what is viewed from where the customer is, as a share of all that is
+	PlaceDecay  float64 // 0.1: what the place before weighs against that
+	PlaceProof  float64 // 15: as FollowProof
+	Category    float64 // 0.1: weight of what is viewed after an item viewed in the category that the newest was viewed in
+	Earlier     float64 // 0.05: weight of the item that the customer viewed last before this session, the next ones half, a third ...
+	EarlierUp   float64 // 1.5: times which such an item's score counts
 	Pairs       int     // 3: newest items whose neighbours, and what followed them, are looked at
 }
 
@@ -37,11 +43,18 @@ func (p SessionParams) withDefaults() SessionParams {
 	setFloat(&p.Before, 0.5)
 	setFloat(&p.Shared, 1)
 	setFloat(&p.Return, 9)
+	setFloat(&p.Stay, 100)
 	setFloat(&p.BackOff, 1.5)
 	setInt(&p.Pairs, 3)
 	setFloat(&p.Follow, 0.25)
 	setFloat(&p.FollowProof, 15)
 	setFloat(&p.FollowDecay, 0.3)
+	setFloat(&p.Place, 2)
+	setFloat(&p.PlaceDecay, 0.1)
+	setFloat(&p.PlaceProof, 15)
+	setFloat(&p.Category, 0.1)
+	setFloat(&p.Earlier, 0.05)
+	setFloat(&p.EarlierUp, 1.5)
 	return p
 }
 
@@ -100,35 +113,54 @@ func newSessionWeights(p SessionParams) *sessionWeights {
 // session kNN, candidates as VMIS-kNN finds them (Serenade, SIGMOD 2022), scored as
 // by VSTAN (Ludewig et al., UMUAI 2021), and viewed_together where they are few.
 func (s *scratch) fillSession() {
-	s.sessionContext()
-	if len(s.context) == 0 {
+	se := s.sessionContext()
+	if len(s.context) == 0 && se.places[0] == 0 {
 		s.scores.reset(0)
 		return
 	}
 	w := s.m.weights
 	s.context = s.context[:min(len(s.context), w.Items)]
-	s.scores.reset(w.Candidates*slotItems/2 + 2*w.Pairs*s.m.viewed.slots)
+	s.scores.reset(w.Candidates*slotItems/2 + (2*w.Pairs+sessionPlaces+1)*s.m.viewed.slots + len(s.req.Customer.Recent))
 	support := s.scoreSessions(w)
 	s.backOff(w, support)
 	s.following(w)
+	s.fromPlaces(w, &se)
+	s.earlier(w)
 	if s.req.Repeats {
-		s.favour(max(0.8, min(w.Return*s.m.returns.share(), 4)), s.contextBits())
+		s.favour(w)
 	}
 }
 
 // sessionContext takes the session in progress as the context, newest first: the
 // request's items, else the customer's session, else what was learned of it.
-func (s *scratch) sessionContext() {
+func (s *scratch) sessionContext() (se session) {
 	c := &s.req.Customer
 	s.context = s.context[:0]
 	s.contextOf(s.items)
 	s.contextOf(c.Session)
 	s.own = 0
 	if c.Key != "" {
-		se := s.sessionOf(c.Key)
+		se = s.sessionOf(c.Key)
 		s.own = se.number
 		if len(s.context) == 0 {
 			s.takeSession(&se)
+		}
+	}
+	return se
+}
+
+// earlier adds the items that the customer viewed before this session: people come
+// back to them.
+func (s *scratch) earlier(w *sessionWeights) {
+	n := 0.0
+	for _, seen := range s.req.Customer.Recent {
+		i := s.m.ids.find(seen.ID)
+		if i == none || s.inContext(i) {
+			continue
+		}
+		n++
+		if at := s.scores.add(i, w.Earlier/n); at >= 0 {
+			s.scores.list[at].score *= w.EarlierUp
 		}
 	}
 }
@@ -235,32 +267,5 @@ func (s *scratch) backOff(w *sessionWeights, support float64) {
 	for _, i := range s.context[:min(len(s.context), w.Pairs)] {
 		st.score(i, weight, shrink, &s.scores)
 		weight *= contextDecay
-	}
-}
-
-// returns counts views that are not the first of their session nor of its newest item,
-// and those among them of an item that the session had before.
-type returns struct{ moves, back atomic.Uint64 }
-
-// learn counts one such view; fresh says that the session did not have its item.
-func (r *returns) learn(fresh bool) {
-	r.moves.Add(1)
-	if !fresh {
-		r.back.Add(1)
-	}
-}
-
-// share is the share that goes back, 1/7 where little is known.
-func (r *returns) share() float64 {
-	return (float64(r.back.Load()) + 100./7) / (float64(r.moves.Load()) + 100)
-}
-
-// favour raises the items that the session in progress may come back to.
-func (s *scratch) favour(factor float64, seen uint64) {
-	for k := range s.scores.list {
-		c := &s.scores.list[k]
-		if seen>>(c.item&63)&1 == 1 && slices.Index(s.context, c.item) > 0 {
-			c.score *= factor
-		}
 	}
 }

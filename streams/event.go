@@ -53,6 +53,10 @@ type Event struct {
 	Currency string
 	Coupon   string
 	Query    string // properties.query of a search
+	// Place is where in the shop the customer is: the path of a page, the category
+	// (else the list_id) of a Product List Viewed or Product List Filtered, or what was
+	// searched for; "" of other events.
+	Place string
 	// Total is properties.total, else properties.revenue; HasTotal tells an
 	// absent one from 0.
 	Total    float64

@@ -127,6 +127,9 @@ func readContext[S, N ~string](s *scratch[S, N], e *Event) error {
 	if e.Channel == "" {
 		e.Channel = guessChannel(c, e.Kind)
 	}
+	if e.Kind == Page && c.Page != nil {
+		e.Place = info(c.Page.Path)
+	}
 	e.Locale, e.Timezone, e.PushToken = info(c.Locale), info(c.Timezone), info(c.Device.Token)
 	return nil
 }

@@ -162,8 +162,9 @@ func TestProperties(t *testing.T) {
 			Event{Product: Line{ID: "s", Category: []string{"Shoes", "Running"}, Quantity: 1}}},
 		{"odd information passes", "Product Viewed", `"product_id":"p","name":{},"brand":7,"category":{"a":1},"url":true`,
 			Event{Product: Line{ID: "p", Brand: "7", Quantity: 1}}},
-		{"search", "Products Searched", `"query":" shoes "`, Event{Query: "shoes"}},
-		{"list", "Product List Viewed", `"list_id":"rec_1","position":"3"`, Event{RecommendationID: "rec_1", Position: 3}},
+		{"search", "Products Searched", `"query":" shoes "`, Event{Query: "shoes", Place: "shoes"}},
+		{"list", "Product List Viewed", `"list_id":"rec_1","position":"3"`, Event{RecommendationID: "rec_1", Place: "rec_1", Position: 3}},
+		{"category's page", "Product List Filtered", `"list_id":"l","category":"Shoes/Boots"`, Event{Place: "Shoes/Boots"}},
 		{"clicked", "Product Clicked", `"recommendation_id":"rec_1","message_id":"m"`, Event{RecommendationID: "rec_1", MessageRef: "m"}},
 		{"GA4 view", "view_item", `"items":[{"item_id":7,"item_name":"N","item_brand":"B","item_category":"A","item_category2":"C","price":5}]`,
 			Event{Product: Line{ID: "7", Name: "N", Brand: "B", Category: []string{"A", "C"}, Quantity: 1, Price: 5},
@@ -171,7 +172,7 @@ func TestProperties(t *testing.T) {
 		{"GA4 purchase", "purchase", `"transaction_id":"t","value":9,"currency":"EUR","items":[{"item_id":"1","quantity":2}]`,
 			Event{OrderID: "t", Total: 9, HasTotal: true, Currency: "EUR", Product: Line{ID: "1", Quantity: 2, HasQuantity: true},
 				Products: []Line{{ID: "1", Quantity: 2, HasQuantity: true}}}},
-		{"GA4 search", "search", `"search_term":"x"`, Event{Query: "x"}},
+		{"GA4 search", "search", `"search_term":"x"`, Event{Query: "x", Place: "x"}},
 		{"items of others", "Poll Answered", `"items":[1,2]`, Event{}},
 		{"items as a number", "Poll Answered", `"items":3,"value":"good"`, Event{}},
 	} {
@@ -212,6 +213,21 @@ func TestTraits(t *testing.T) {
 		}
 		if m, err := e.TraitsMap(); err != nil || (m == nil) != (want == "") {
 			t.Errorf("%s: got %v, %v", in, m, err)
+		}
+	}
+}
+
+func TestPlaceOfPages(t *testing.T) {
+	for in, want := range map[string]string{
+		`"type":"page","context":{"page":{"path":" /shoes/ ","url":"u"}}`:           "/shoes/",
+		`"type":"page","context":{"page":{"path":7}}`:                               "7",
+		`"type":"page","context":{"page":{"path":{}}}`:                              "",
+		`"type":"page","properties":{"path":"/x"}`:                                  "",
+		`"type":"track","event":"X","context":{"page":{"path":"/shoes"}}`:           "",
+		`"type":"track","event":"Product List Viewed","properties":{"category":""}`: "",
+	} {
+		if e, err := decode(t, `{"userId":"1",`+in+`}`); err != nil || e.Place != want {
+			t.Errorf("%s: got %q, %v", in, e.Place, err)
 		}
 	}
 }

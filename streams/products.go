@@ -65,6 +65,14 @@ func readTexts[S, N ~string](p *wireProperties[S, N], e *Event) (err error) {
 	if e.Query == "" {
 		e.Query = info(p.SearchTerm)
 	}
+	switch e.Name {
+	case "Product List Viewed", "Product List Filtered":
+		if e.Place = info(p.Category); e.Place == "" {
+			e.Place = info(p.ListID)
+		}
+	case "Products Searched":
+		e.Place = e.Query
+	}
 	e.Currency = strings.ToUpper(info(p.Currency))
 	return nil
 }

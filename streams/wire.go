@@ -42,9 +42,13 @@ type wireContext[S ~string] struct {
 	Library struct {
 		Name S `json:"name"`
 	} `json:"library"`
-	Page        *struct{}       `json:"page"`
+	Page        *wirePage[S]    `json:"page"`
 	ExternalIDs []wireID[S]     `json:"externalIds"`
 	Traits      json.RawMessage `json:"traits"`
+}
+
+type wirePage[S ~string] struct {
+	Path S `json:"path"`
 }
 
 type wireID[S ~string] struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -139,6 +140,49 @@ func TestEventsBecomeSessions(t *testing.T) {
 		}
 		if want := "0:0 0:1 1:0 2:0 2:1"; strings.Join(got, " ") != want {
 			t.Errorf("got %v, want %s", got, want)
+		}
+	}
+}
+
+// What is known of a view before it: the way there, but not its own page, and what the
+// customer viewed before, in any session.
+func TestEventsBesideViews(t *testing.T) {
+	event := func(at, what string) string {
+		return `{"userId":"1","timestamp":"2024-01-01T` + at + `Z",` + what + "}\n"
+	}
+	view := func(at, item string) string {
+		return event(at, `"type":"track","event":"Product Viewed","properties":{"product_id":"`+item+`","category":"A/B"}`)
+	}
+	page := func(at, path string) string {
+		return event(at, `"type":"page","context":{"page":{"path":"`+path+`"}}`)
+	}
+	log := page("09:00:00", "/old") + page("09:59:00", "/in") + view("10:00:00", "a") + page("10:01:00", "/list") + page("10:02:00", "/b") +
+		view("10:02:01.999", "b") + view("11:00:00", "a") + view("11:00:05", "c")
+	path := filepath.Join(write(t, map[string]string{"events.jsonl": log}), "events.jsonl")
+	for only, want := range map[bool]string{
+		false: "[{page /in}] [] [] A/B\n[{page /list}] [{page /b}] [0] A/B\n[] [] [1 0] A/B\n[] [] [0 1] A/B\n",
+		true:  "[] [] [] \n[] [] [] \n[] [] [] \n[] [] [] \n",
+	} {
+		o := check(t, Options{Protocol: Prequential, Path: path, OnlyViews: only})
+		d, err := Load(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, c := range d.Cases {
+			for _, list := range [][]Place{c.Way, c.Late} {
+				for k := range list {
+					list[k].At = 0
+				}
+			}
+			got += strings.ReplaceAll(fmt.Sprintln(c.Way, c.Late, c.Recent, c.Category), " 0}", "}")
+		}
+		if got != want {
+			t.Errorf("only views %v: got\n%s", only, got)
+		}
+		r, err := Eval(context.Background(), o, Models(o, recommender.SessionParams{}))
+		if err != nil || (r.Told == "") != only {
+			t.Errorf("told %q, %v", r.Told, err)
 		}
 	}
 }

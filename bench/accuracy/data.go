@@ -21,6 +21,17 @@ import (
 type row struct {
 	session, item string
 	at            int64
+
+	// Of events only:
+	place    Place   // where the customer went; the row has no item then
+	category string  // in which the item was viewed
+	around   *around // nil where only views are known
+}
+
+// around is what is known of a view besides the session before it.
+type around struct {
+	way, late []Place  // where the customer went since the view before; late, just before this one
+	recent    []string // items that the customer viewed last, newest first
 }
 
 // numbers gives names small numbers in order of first sight.
@@ -111,7 +122,7 @@ func readRows(dir, name string) ([]row, error) {
 		if err != nil || math.Abs(at) > 1<<40 {
 			return fmt.Errorf("time: must be Unix seconds, not %q", f[2])
 		}
-		rows = append(rows, row{f[0], f[1], int64(math.Round(at * 1000))})
+		rows = append(rows, row{session: f[0], item: f[1], at: int64(math.Round(at * 1000))})
 		return nil
 	})
 	if err == nil && len(rows) == 0 {

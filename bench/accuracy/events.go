@@ -54,15 +54,37 @@ func loadEvents(o *Options) (*Data, error) {
 		}
 	}
 	byTimeOf(rows)
+	if o.OnlyViews {
+		rows = slices.DeleteFunc(rows, func(r row) bool { return r.item == "" })
+	}
 	if o.Valid {
-		rows = rows[:len(rows)/2]
+		rows = firstHalf(rows)
 	}
 	var l loader
-	l.cases(o, l.sessionsOf(rows))
+	l.cases(o, l.sessionsOf(rows, o.OnlyViews))
 	if len(l.data.Cases) == 0 {
 		return nil, fmt.Errorf("cannot measure on %q: there is no Product Viewed in it", o.Path)
 	}
 	return &l.data, nil
+}
+
+// firstHalf returns the rows up to half of the views.
+func firstHalf(rows []row) []row {
+	views := 0
+	for k := range rows {
+		if rows[k].item != "" {
+			views++
+		}
+	}
+	for k, half := 0, views/2; k < len(rows); k++ {
+		if half == 0 {
+			return rows[:k]
+		}
+		if rows[k].item != "" {
+			half--
+		}
+	}
+	return rows
 }
 
 // visit is a session while it is read.
@@ -71,9 +93,23 @@ type visit struct {
 	at   int64
 }
 
+// customer is one while their events are read.
+type customer struct {
+	open   int      // number of the visit in progress, from 1; 0 none
+	went   []Place  // since the last view
+	recent []string // items viewed last, newest first, each once
+}
+
+// known is how many viewed items a profile keeps.
+const known = 20
+
+// unseen is how long before a view its customer's way is not known yet when the view
+// is asked for, in ms: the page of an item is loaded with the view of it.
+const unseen = 2000
+
 // sessionsOf cuts the rows, by time, into sessions.
-func (l *loader) sessionsOf(rows []row) []step {
-	open := map[string]int{}
+func (l *loader) sessionsOf(rows []row, onlyViews bool) []step {
+	customers := map[string]*customer{}
 	var visits []visit
 	seen := map[row]bool{} // the same event in two files
 	for _, r := range rows {
@@ -81,24 +117,60 @@ func (l *loader) sessionsOf(rows []row) []step {
 			continue
 		}
 		seen[r] = true
-		k, ok := open[r.session]
-		if !ok || r.at-visits[k].at > pause {
-			k = len(visits)
-			open[r.session] = k
-			visits = append(visits, visit{})
+		c := customers[r.session]
+		if c == nil {
+			c = &customer{}
+			customers[r.session] = c
 		}
-		v := &visits[k]
+		if r.item == "" {
+			c.went = append(c.went, r.place)
+			continue
+		}
+		if c.open == 0 || r.at-visits[c.open-1].at > pause {
+			visits = append(visits, visit{})
+			c.open = len(visits)
+		}
+		v := &visits[c.open-1]
 		v.at = r.at
 		if n := len(v.rows); n > 0 && v.rows[n-1].item == r.item {
 			continue
 		}
-		v.rows = append(v.rows, row{itoa(k), r.item, r.at})
+		r.session = itoa(c.open - 1)
+		if onlyViews {
+			r.category = ""
+		} else {
+			r.around = c.around(r.item, r.at)
+		}
+		v.rows = append(v.rows, r)
 	}
 	var steps []step
 	for _, v := range visits {
 		steps = l.session(steps, v.rows)
 	}
 	return steps
+}
+
+// around is what is known of a customer's view at a time, and notes the view.
+func (c *customer) around(item string, at int64) *around {
+	a := &around{recent: c.recent}
+	for _, p := range c.went {
+		switch {
+		case at-p.At > pause:
+		case at-p.At < unseen:
+			a.late = append(a.late, p)
+		default:
+			a.way = append(a.way, p)
+		}
+	}
+	c.went = c.went[:0]
+	recent := append(make([]string, 0, known), item)
+	for _, i := range c.recent {
+		if i != item && len(recent) < known {
+			recent = append(recent, i)
+		}
+	}
+	c.recent = recent
+	return a
 }
 
 // readEvents appends the views of one file, whose format is told by its first line.
@@ -129,9 +201,16 @@ func readEvents(rows []row, path string) (_ []row, err error) {
 		if err := d.DecodeStored(slices.Clone(ev.JSON), "", ev.At, ev.At, &e); err != nil {
 			continue
 		}
-		if e.Name == "Product Viewed" && e.Product.ID != "" {
-			rows = append(rows, row{strings.Clone(string(ev.Key)), strings.Clone(e.Product.ID), e.At})
+		r := row{session: string(ev.Key), at: e.At}
+		switch {
+		case e.Name == "Product Viewed" && e.Product.ID != "":
+			r.item, r.category = strings.Clone(e.Product.ID), strings.Join(e.Product.Category, "/")
+		case e.Place != "":
+			r.place = Place{e.Name, strings.Clone(e.Place), e.At}
+		default:
+			continue
 		}
+		rows = append(rows, r)
 	}
 }
 

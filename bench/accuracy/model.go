@@ -6,6 +6,15 @@ import "cmp"
 type Click struct {
 	Session, Item uint32
 	At            int64 // Unix ms
+
+	Category string // in which it was met, where that is known
+}
+
+// Place is somewhere in a shop where a customer went: the name of the event that says
+// so and where that is.
+type Place struct {
+	Event, Name string
+	At          int64 // Unix ms
 }
 
 // Question asks for what comes next in a session.
@@ -14,6 +23,7 @@ type Question struct {
 	Items   []uint32 // of the session so far, oldest first, with repeats; not empty
 	Exclude []uint32 // never answered
 	At      int64    // Unix ms
+	Recent  []uint32 // items that the customer viewed last, newest first, in any session
 }
 
 // Model is what is measured. Calls come one at a time.
@@ -26,6 +36,11 @@ type Model interface {
 	Trained()
 	// Answer appends at most k items to out, best first, without repeats.
 	Answer(q *Question, k int, out []uint32) []uint32
+}
+
+// Follower is a Model that learns from where customers go, too.
+type Follower interface {
+	Visit(session uint32, p *Place)
 }
 
 // tally collects scores of items in an array that is emptied in no time. The zero

@@ -33,7 +33,10 @@ type Options struct {
 	Repeats  string // "allow" or "exclude" the current item; "" as the protocol has it
 	First    int    // only the first so many predictions count; 0 all
 	K        int    // length of the lists; 0 is 20, for LeaveOneOut 10
-	Valid    bool   // measure on the validation split instead of the test: for choosing parameters
+	// OnlyViews leaves out of events all but views: where customers went, in which
+	// category they viewed an item and what they viewed in earlier sessions.
+	OnlyViews bool
+	Valid     bool // measure on the validation split instead of the test: for choosing parameters
 }
 
 // Check completes the options. The error wraps ErrOptions.
@@ -88,6 +91,11 @@ type Case struct {
 	Rest    []uint32 // Next and all after it
 	Skip    bool     // answered, but not counted
 	At      int64
+
+	// Of events only:
+	Category  string   // in which Next is viewed
+	Way, Late []Place  // where the customer went since the last of Items; Late, when it was asked already
+	Recent    []uint32 // items that the customer viewed last, newest first, in any session
 }
 
 // Data are what a protocol learns and asks.
@@ -148,7 +156,7 @@ func loadSplit(o *Options, train, test string, known bool) (*Data, error) {
 	byTimeOf(learn)
 	var l loader
 	for _, r := range learn {
-		l.data.Train = append(l.data.Train, Click{l.sessions.of("train " + r.session), l.items.of(r.item), r.at})
+		l.data.Train = append(l.data.Train, Click{Session: l.sessions.of("train " + r.session), Item: l.items.of(r.item), At: r.at})
 	}
 	if known {
 		ask = slices.DeleteFunc(ask, func(r row) bool { return !l.items.has(r.item) })
@@ -170,6 +178,8 @@ type step struct {
 	items   []uint32
 	at      int64
 	order   int
+	row     *row
+	recent  []uint32
 }
 
 func (l *loader) session(steps []step, rows []row) []step {
@@ -178,8 +188,12 @@ func (l *loader) session(steps []step, rows []row) []step {
 		items = append(items, l.items.of(r.item))
 	}
 	number := l.sessions.of("test " + rows[0].session)
-	for k, r := range rows {
-		steps = append(steps, step{number, k, items, r.at, len(steps)})
+	for k := range rows {
+		s := step{session: number, place: k, items: items, at: rows[k].at, order: len(steps), row: &rows[k]}
+		if a := rows[k].around; a != nil {
+			s.recent = l.ids(a.recent)
+		}
+		steps = append(steps, s)
 	}
 	return steps
 }
@@ -200,10 +214,14 @@ func (l *loader) cases(o *Options, steps []step) {
 		slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 	}
 	for _, s := range steps {
-		l.data.Cases = append(l.data.Cases, Case{
+		c := Case{
 			Session: s.session, Items: s.items[:s.place], Next: s.items[s.place], Rest: s.items[s.place:],
-			Skip: s.order >= limit, At: s.at,
-		})
+			Skip: s.order >= limit, At: s.at, Category: s.row.category, Recent: s.recent,
+		}
+		if a := s.row.around; a != nil {
+			c.Way, c.Late = a.way, a.late
+		}
+		l.data.Cases = append(l.data.Cases, c)
 	}
 	l.data.Items = len(l.items.names)
 }

@@ -54,9 +54,25 @@ func (m *Rapport) Learn(c Click) {
 	e.At, e.LoggedAt = c.At, c.At
 	e.Identifiers[0].Value = strconv.Itoa(int(c.Session))
 	e.Product.ID = m.name(c.Item)
+	e.Product.Category = e.Product.Category[:0]
+	if c.Category != "" {
+		e.Product.Category = append(e.Product.Category, c.Category)
+	}
+	m.observe(e)
+}
+
+func (m *Rapport) observe(e *streams.Event) {
 	m.lessons.Add(m.offset, e)
 	m.r.Observe(0, &m.lessons)
 	m.offset++
+}
+
+// Visit implements Follower.
+func (m *Rapport) Visit(session uint32, p *Place) {
+	m.observe(&streams.Event{
+		Kind: streams.Track, Name: p.Event, Channel: "web", Place: p.Name, At: p.At, LoggedAt: p.At,
+		Identifiers: []streams.Identifier{{Type: "anonymous", Value: strconv.Itoa(int(session))}},
+	})
 }
 
 // Trained implements Model; it has learned all along.
@@ -74,6 +90,10 @@ func (m *Rapport) Answer(q *Question, k int, out []uint32) []uint32 {
 	}
 	for _, i := range q.Exclude {
 		req.Exclude = append(req.Exclude, m.name(i))
+	}
+	req.Customer.Recent = req.Customer.Recent[:0]
+	for _, i := range q.Recent {
+		req.Customer.Recent = append(req.Customer.Recent, recommender.Seen{ID: m.name(i), At: q.At})
 	}
 	if err := m.r.Recommend(req, &m.answer); err != nil {
 		panic("BUG: " + err.Error()) // the placement is there

@@ -13,10 +13,11 @@ import (
 type Report struct {
 	Protocol    string                    `json:"protocol"`
 	Data        string                    `json:"data"`
-	Split       string                    `json:"split"`   // test or valid
-	Policy      string                    `json:"policy"`  // on repeats, in words
-	Live        bool                      `json:"live"`    // test clicks were learned after they were asked for
-	Learned     int                       `json:"learned"` // clicks before the first prediction
+	Split       string                    `json:"split"`          // test or valid
+	Policy      string                    `json:"policy"`         // on repeats, in words
+	Told        string                    `json:"told,omitempty"` // what rapport is told beyond what all models are, in words
+	Live        bool                      `json:"live"`           // test clicks were learned after they were asked for
+	Learned     int                       `json:"learned"`        // clicks before the first prediction
 	Predictions int                       `json:"predictions"`
 	Items       int                       `json:"items"`
 	Results     map[string]map[string]any `json:"results"`   // by model: the metrics, and their bounds under "ci"
@@ -25,6 +26,10 @@ type Report struct {
 	k      int
 	models []string
 }
+
+// Told is what prequential tells rapport of a customer beyond the views of the session.
+const Told = "rapport alone is told the category that each item was viewed in, what the customer viewed before the session, and " +
+	"the pages, lists and searches on the way, those up to 2 s before the view that is asked for; --only-views leaves that out"
 
 // Models returns the models that are compared, in the order of the table. params are
 // the recommender's own, the zero value its defaults.
@@ -52,6 +57,9 @@ func Eval(ctx context.Context, o *Options, models []Model) (*Report, error) {
 	if o.Valid {
 		r.Split = "valid"
 	}
+	if o.Protocol == Prequential && !o.OnlyViews {
+		r.Told = Told
+	}
 	for _, m := range models {
 		res, err := Run(ctx, m, d, o)
 		if err != nil {
@@ -75,8 +83,12 @@ func (r *Report) Write(w io.Writer) error {
 		live = "live: what is asked for is learned next"
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%s on %s (%s): %d clicks learned, %d predictions, %d items; %s; %s\n\nmodel",
+	fmt.Fprintf(t, "%s on %s (%s): %d clicks learned, %d predictions, %d items; %s; %s\n",
 		r.Protocol, r.Data, r.Split, r.Learned, r.Predictions, r.Items, r.Policy, live)
+	if r.Told != "" {
+		fmt.Fprintln(t, r.Told)
+	}
+	fmt.Fprint(t, "\nmodel")
 	at := "@" + itoa(r.k)
 	for _, name := range metricNames {
 		fmt.Fprintf(t, "\t%s", name+at)

@@ -55,11 +55,13 @@ func Run(ctx context.Context, m Model, d *Data, o *Options) (*Result, error) {
 			return nil, ctx.Err()
 		}
 		c := &d.Cases[n]
+		visited(m, c.Session, c.Way)
 		if len(c.Items) > 0 && !c.Skip {
 			r.ask(m, c)
 		}
 		if o.Live && o.Protocol != LeaveOneOut {
-			m.Learn(Click{c.Session, c.Next, c.At})
+			visited(m, c.Session, c.Late)
+			m.Learn(Click{c.Session, c.Next, c.At, c.Category})
 			popular[c.Next]++
 			r.most = max(r.most, popular[c.Next])
 		}
@@ -67,6 +69,15 @@ func Run(ctx context.Context, m Model, d *Data, o *Options) (*Result, error) {
 	res := r.result()
 	res.Took = time.Since(began)
 	return res, nil
+}
+
+// visited tells a model where a customer went, if it wants to know.
+func visited(m Model, session uint32, way []Place) {
+	if f, ok := m.(Follower); ok {
+		for k := range way {
+			f.Visit(session, &way[k])
+		}
+	}
 }
 
 type runner struct {
@@ -85,6 +96,7 @@ type runner struct {
 
 func (r *runner) ask(m Model, c *Case) {
 	r.q.Session, r.q.Items, r.q.At = c.Session, c.Items, c.At
+	r.q.Recent = c.Recent
 	r.q.Exclude = r.q.Exclude[:0]
 	switch {
 	case r.o.Protocol == LeaveOneOut:

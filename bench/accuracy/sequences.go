@@ -15,7 +15,7 @@ const epoch = 1_400_000_000_000
 func (l *loader) sequence(name string, items []string, n int) {
 	at := epoch + int64(n)*sequenceStep
 	for _, id := range items {
-		l.data.Train = append(l.data.Train, Click{l.sessions.of(name), l.items.of(id), at})
+		l.data.Train = append(l.data.Train, Click{Session: l.sessions.of(name), Item: l.items.of(id), At: at})
 	}
 }
 
