@@ -84,6 +84,9 @@ type Readiness struct {
 	Items      int    `json:"items"`
 	Live       bool   `json:"live"`
 	Snapshots  string `json:"snapshots"` // "ok", or why they wait
+	// Waiting says which partitions wait for the snapshot store in the middle of
+	// their logs, and why.
+	Waiting []string `json:"waiting,omitempty"`
 }
 
 // Ready says whether every partition that this process is given is restored,
@@ -95,6 +98,9 @@ func (e *Engine) Ready() (bool, any) {
 	caughtUp := true
 	for _, p := range owned {
 		r.Profiles += p.store.Len()
+		if why := p.waits.Load(); why != nil {
+			r.Waiting = append(r.Waiting, *why)
+		}
 		caughtUp = caughtUp && p.applied.Load() >= p.tail
 	}
 	if err := e.snapshotError.Load(); err != nil {

@@ -277,3 +277,40 @@ func TestZombieDoesNotAnswerFromMemory(t *testing.T) {
 		return errors.Is(err, ErrNotFound)
 	})
 }
+
+// Profiles that were evicted come back from Redis with their next event, wherever
+// it is sent, and a partition that cannot have one back says so.
+func TestEvictedProfilesComeBackFromRedis(t *testing.T) {
+	c := newCluster(t, 2, 50*time.Millisecond, func(cfg *Config) { cfg.Memory = 1 })
+	a, b := c.nodes[0], c.nodes[1]
+	id := c.customer(a, "user", 0)
+	owner := a.partition(streams.Partition(id.String(), 4))
+	evicted := func() bool {
+		a.trim()
+		return owner.store.Place(id.String()) == profiles.Evicted
+	}
+	views := func(n int) func(p *profiles.Profile) bool {
+		return func(p *profiles.Profile) bool { return len(p.Viewed) == n && int(p.Events) == n }
+	}
+	c.send(a, "Product Viewed", "m1", `{"product_id":"p1"}`, id)
+	c.until("it to be evicted", evicted)
+	for _, node := range c.nodes {
+		c.sees(node, "one view", id, views(1))
+	}
+	c.send(b, "Product Viewed", "m2", `{"product_id":"p2"}`, id)
+	for _, node := range c.nodes {
+		c.sees(node, "two views", id, views(2))
+	}
+	c.until("it to be evicted again", evicted)
+	c.redis.SetError("LOADING away for the test")
+	c.send(b, "Product Viewed", "m3", `{"product_id":"p3"}`, id)
+	c.until("the partition to wait", func() bool {
+		_, detail := a.Ready()
+		return len(detail.(Readiness).Waiting) == 1 //nolint:forcetypeassert // as documented
+	})
+	_ = a.Stats() // does not wait
+	c.redis.SetError("")
+	for _, node := range c.nodes {
+		c.sees(node, "three views", id, views(3))
+	}
+}

@@ -17,6 +17,7 @@ type Config struct {
 	Admin            string             `yaml:"admin" doc:"address of the admin listener (metrics, profiling); empty turns it off"`
 	Data             string             `yaml:"data" doc:"directory of the embedded broker and the snapshots"`
 	DataLimit        Size               `yaml:"data_limit" doc:"most that the embedded broker may keep on disk; ingest answers 503 above it. At least 100MB"`
+	Memory           Size               `yaml:"memory" doc:"what customers' profiles may take in memory, at least 10MB; above it those that changed least recently are left to the snapshot store, and read back with their next event. The process needs about as much again for the collector, and more for the recommender. 0: no limit"`
 	Rules            string             `yaml:"rules" doc:"directory of rules (*.yaml); where there is none, the built-in triggers and placements"`
 	Partitions       int                `yaml:"partitions" doc:"partitions of the events topic when it is created, 1 to 1024"`
 	Kafka            KafkaConfig        `yaml:"kafka"`

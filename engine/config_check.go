@@ -77,6 +77,9 @@ func (b *configBuilder) checkBasics() {
 	if c.DataLimit < 100*MB {
 		b.problem("data_limit", "must be at least 100MB, not %v", c.DataLimit)
 	}
+	if c.Memory != 0 && c.Memory < 10*MB {
+		b.problem("memory", "must be 0, or at least 10MB, not %v", c.Memory)
+	}
 	if c.Partitions < 1 || c.Partitions > 1024 {
 		b.problem("partitions", "must be 1 to 1024, not %d", c.Partitions)
 	}

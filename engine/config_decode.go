@@ -220,7 +220,10 @@ func (b *configBuilder) decodeScalar(path string, node ast.Node, v reflect.Value
 		text, ok = stringValue(node)
 	case v.Type() == sizeType:
 		want = "a size such as 512KB, 100MB or 4GB"
-		text, ok = stringValue(node)
+		if text, ok = stringValue(node); !ok {
+			n, number := node.(*ast.IntegerNode)
+			text, ok = "0", number && fmt.Sprint(n.Value) == "0" // which needs no unit
+		}
 	case v.Kind() == reflect.String:
 		text, ok = stringValue(node)
 	case v.Kind() == reflect.Int:

@@ -68,7 +68,7 @@ func TestConfigFullSample(t *testing.T) {
 	}
 	want := DefaultConfig()
 	want.Listen, want.Admin = "0.0.0.0:9000", ""
-	want.DataLimit = 1500 * MB
+	want.DataLimit, want.Memory = 1500*MB, 4*GB
 	want.Partitions = 32
 	want.Kafka = KafkaConfig{
 		Brokers: []string{"k1:9092", "k2:9092"}, TLS: true,

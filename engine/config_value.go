@@ -36,8 +36,11 @@ var sizeUnits = []struct {
 	size Size
 }{{"GB", GB}, {"MB", MB}, {"KB", KB}}
 
-// ParseSize reads what Size.String writes, with a fraction allowed.
+// ParseSize reads what Size.String writes, with a fraction allowed; 0 needs no unit.
 func ParseSize(text string) (Size, error) {
+	if strings.TrimSpace(text) == "0" {
+		return 0, nil
+	}
 	for _, u := range sizeUnits {
 		number, ok := strings.CutSuffix(strings.TrimSpace(text), u.name)
 		if !ok {

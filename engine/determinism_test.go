@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/goccy/go-json"
@@ -26,20 +27,25 @@ type folded struct {
 }
 
 // TestOneLogGivesOneState folds the logs of random histories again and again,
-// all partitions at once, in other batches and with other restarts.
+// all partitions at once, in other batches, with other restarts, and with other
+// profiles in memory: all, hardly any, some at random.
 func TestOneLogGivesOneState(t *testing.T) {
+	var readBack atomic.Int64
 	for seed := range uint64(10) {
 		t.Run(fmt.Sprint("seed", seed), func(t *testing.T) {
 			logs := foldedLogs(t, seed)
-			first := refold(t, logs, seed, 0)
+			first := refold(t, logs, seed, 0, &readBack)
 			for again := range uint64(3) {
-				for p, other := range refold(t, logs, seed, again+1) {
+				for p, other := range refold(t, logs, seed, again+1, &readBack) {
 					if diff := cmp.Diff(first[p], other); diff != "" {
 						t.Fatalf("partition %d, fold %d:\n%.3000s", p, again, diff)
 					}
 				}
 			}
 		})
+	}
+	if readBack.Load() < 100 {
+		t.Errorf("%d profiles were read back", readBack.Load())
 	}
 }
 
@@ -73,22 +79,25 @@ func foldedLogs(t *testing.T, seed uint64) [][]streams.Record {
 }
 
 // refold folds logs that are complete: what it causes is only noted.
-func refold(t *testing.T, logs [][]streams.Record, seed, again uint64) []folded {
+func refold(t *testing.T, logs [][]streams.Record, seed, again uint64, readBack *atomic.Int64) []folded {
 	t.Helper()
 	all := make([]folded, len(logs))
 	var done sync.WaitGroup
 	for p := range logs {
 		done.Go(func() { // each partition in a process of its own
-			all[p] = refoldPartition(t, logs, p, rand.New(rand.NewPCG(seed<<8|again, uint64(p))))
+			all[p] = refoldPartition(t, logs, p, again, rand.New(rand.NewPCG(seed<<8|again, uint64(p))), readBack)
 		})
 	}
 	done.Wait()
 	return all
 }
 
-func refoldPartition(t *testing.T, logs [][]streams.Record, p int, r *rand.Rand) folded {
+func refoldPartition(t *testing.T, logs [][]streams.Record, p int, again uint64, r *rand.Rand, readBack *atomic.Int64) folded {
 	t.Helper()
 	s := newSimulation(t, len(logs))
+	if memory := again % 3; memory > 0 {
+		s.scarce, s.evictAll = r, memory == 1
+	}
 	effects := map[streams.EffectNumber]string{}
 	note := func(_ context.Context, recs []streams.Record, done func(error)) {
 		for i := range recs {
@@ -119,11 +128,13 @@ func refoldPartition(t *testing.T, logs [][]streams.Record, p int, r *rand.Rand)
 		if r.IntN(4) == 0 {
 			s.snapshot(t, p)
 		}
+		s.evict(p)
 		if r.IntN(5) == 0 {
 			restart()
 		}
 	}
 	s.snapshot(t, p)
+	readBack.Add(s.e.moves.readBack.Load())
 	out := folded{State: string(s.saved[p].meta.State), Profiles: map[string]string{}}
 	for id, data := range s.saved[p].profiles {
 		out.Profiles[id] = string(data)

@@ -69,6 +69,7 @@ type Engine struct {
 	letters   *recent[streams.DeadLetter]
 	parsed    parsedRules
 	overlay   overlay
+	moves     moves
 
 	catalogOffset atomic.Int64 // next record of `catalog` to fold
 	catalogSeen   atomic.Int64 // number of the last change that the catalogue shows
@@ -88,8 +89,9 @@ type Engine struct {
 	copies      *copies
 	catalogLost bool // and that was accepted
 	owned       map[int32]*partition
-	changed     chan struct{} // closed, and made anew, when owned changes
-	gone        Counts        // of partitions given up
+	stores      map[int32]*profiles.Store // of owned partitions, and of those being restored
+	changed     chan struct{}             // closed, and made anew, when owned changes
+	gone        Counts                    // of partitions given up
 }
 
 // New checks the configuration and wires an engine; Run starts it.
@@ -107,7 +109,7 @@ func New(cfg Config, opts Options) (*Engine, error) {
 		catalogue: recommender.NewCatalogue(),
 		messages:  newRecent(recentKept, func(m *streams.Message) string { return m.ID }),
 		letters:   newRecent(recentKept, func(l *streams.DeadLetter) string { return l.Number }),
-		owned:     map[int32]*partition{}, changed: make(chan struct{}), gone: newCounts(),
+		owned:     map[int32]*partition{}, stores: map[int32]*profiles.Store{}, changed: make(chan struct{}), gone: newCounts(),
 	}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -292,6 +294,9 @@ func (e *Engine) fold(ctx context.Context) error {
 	g.Go(func() error { return e.saveModel(ctx) })
 	if e.broker == nil {
 		g.Go(func() error { return e.readOthers(ctx) })
+	}
+	if e.cfg.Memory > 0 {
+		g.Go(func() error { return e.keepBudget(ctx) })
 	}
 	if !e.opts.Quiet {
 		g.Go(func() error { return e.deliver(ctx) })

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -63,7 +64,7 @@ func TestTimersOfAnAliasDoNothing(t *testing.T) {
 // to the state that the partitions had.
 func TestFoldFollowsLogs(t *testing.T) {
 	logs := foldedLogs(t, 5)
-	want := refold(t, logs, 5, 0)
+	want := refold(t, logs, 5, 0, new(atomic.Int64))
 	cfg := DefaultConfig()
 	cfg.Partitions = len(logs)
 	f := NewFold(cfg, FoldOptions{})

@@ -7,7 +7,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type collector struct {
 	e *Engine
 
-	events, messages, runs, skipped, failures, letters, issues, late, other, reads, gauges, segments *prometheus.Desc
+	events, messages, runs, skipped, failures, letters, issues, late, other, reads, moved, gauges, segments *prometheus.Desc
 }
 
 func newCollector(e *Engine) *collector {
@@ -26,8 +26,9 @@ func newCollector(e *Engine) *collector {
 		late:     desc("late_events_total", "Events applied that were logged late, by how much: an hour, a day or a week, or more. Up to a week they are counted in their right place.", "by"),
 		other:    desc("fold_total", "What else the fold did: duplicates and repeats dropped, forwards, links, merges.", "what"),
 		reads:    desc("reads_total", "Profiles of other processes that were read, by what was answered: a fresh copy, the snapshot store, a stale copy while that is away, or nothing (failed).", "from"),
+		moved:    desc("profiles_moved_total", "Profiles of partitions that this process owns: evicted from memory, read back from the snapshot store.", "what"),
 		segments: desc("segment_customers", "Customers in each segment, of the partitions of this process.", "segment"),
-		gauges:   desc("size", "Profiles, their bytes, items and partitions held by this process; partitions that stand still; 1 while snapshots wait for their store.", "what"),
+		gauges:   desc("size", "Profiles of the partitions of this process; those of them in memory, and their bytes; items; partitions; partitions that stand still, and that wait for the snapshot store; 1 while snapshots wait for it.", "what"),
 	}
 }
 
@@ -52,17 +53,22 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if copies := c.e.readCopies(); copies != nil {
 		each(ch, c.reads, map[string]int64{"copy": copies.fresh.Load(), "store": copies.read.Load(), "stale": copies.stale.Load(), "failed": copies.failed.Load()})
 	}
+	each(ch, c.moved, map[string]int64{"evicted": c.e.moves.evicted.Load(), "read_back": c.e.moves.readBack.Load()})
 	c.sizes(ch)
 }
 
 func (c *collector) sizes(ch chan<- prometheus.Metric) {
-	var count, bytes, partitions, stopped, waiting int64
+	var count, inMemory, bytes, partitions, stopped, stuck, waiting int64
 	for _, p := range c.e.ownedPartitions() {
 		count += int64(p.store.Len())
 		bytes += p.store.Bytes()
 		partitions++
+		inMemory += int64(p.store.InMemory())
 		if p.stopped.Load() != nil {
 			stopped++
+		}
+		if p.waits.Load() != nil {
+			stuck++
 		}
 	}
 	for name, n := range c.e.SegmentSizes() {
@@ -72,7 +78,7 @@ func (c *collector) sizes(ch chan<- prometheus.Metric) {
 		waiting = 1
 	}
 	for what, v := range map[string]int64{"profiles": count, "profile_bytes": bytes, "partitions": partitions, "items": int64(c.e.catalogue.Len()),
-		"partitions_stopped": stopped, "snapshots_waiting": waiting} {
+		"profiles_in_memory": inMemory, "partitions_stopped": stopped, "partitions_waiting": stuck, "snapshots_waiting": waiting} {
 		ch <- prometheus.MustNewConstMetric(c.gauges, prometheus.GaugeValue, float64(v), what)
 	}
 }

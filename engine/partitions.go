@@ -30,7 +30,9 @@ type partitions struct{ *Engine }
 // offset, or earlier where the model has not read as far.
 func (e partitions) Assigned(ctx context.Context, id int32) (int64, error) {
 	p := &partition{worker: e.newWorker(id)}
-	p.saver = saver{w: p.worker, store: e.store, kept: newCounts()}
+	p.saver.w, p.saver.store, p.saver.kept = p.worker, e.store, newCounts()
+	p.saver.full = e.restored(id, p.store)
+	p.cold = &p.saver
 	if err := p.saver.restore(ctx); err != nil {
 		return 0, err
 	}
@@ -81,6 +83,7 @@ func (e partitions) Lost(id int32) { e.drop(id) }
 func (e *Engine) drop(id int32) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	delete(e.stores, id)
 	if p := e.owned[id]; p != nil {
 		e.gone.add(&p.saver.kept)
 		delete(e.owned, id)
@@ -112,7 +115,7 @@ func (e *Engine) newWorker(id int32) *worker {
 	w := &worker{
 		id: id, cfg: &e.settings, decoder: &e.decoder, model: e.model, catalogue: e.catalogue, log: e.log,
 		produce: e.producer.Unlimited().Produce, recommend: e.recommendFor, onLive: e.goLive, onStatus: e.noteStatus, onCatalogue: e.noteCatalog, onEvent: e.overlay.add,
-		store: profiles.NewStore(), rules: e.rules.Load(), parseRules: e.parsed.parse, counts: newCounts(),
+		store: profiles.NewStore(), moves: &e.moves, rules: e.rules.Load(), parseRules: e.parsed.parse, counts: newCounts(),
 	}
 	w.state.Watermarks, w.state.Effects = map[string]string{}, map[string]string{}
 	w.outbox.source = streams.EffectNumber{Topic: kafka.TopicEvents, Partition: id}

@@ -18,7 +18,7 @@ func (w *worker) step(rec *streams.Record) {
 		w.state.Offset = rec.Offset + 1
 		w.outbox.begin(rec)
 		w.moveClock(rec)
-		if len(rec.Value) == 0 || !w.firstTime(rec) {
+		if w.failed != nil || len(rec.Value) == 0 || !w.firstTime(rec) {
 			return
 		}
 		if w.own(rec) {

@@ -80,14 +80,17 @@ type readAt struct {
 	age    time.Duration // of the copy, while the store is away
 }
 
-// readOne reads from memory what this process owns, else what the store has.
+// readOne reads from memory what this process owns and has not evicted, else what
+// the store has.
 func (e *Engine) readOne(ctx context.Context, id string, p *profiles.Profile) (at readAt, err error) {
 	home := streams.Partition(id, e.settings.Partitions)
 	if owner := e.partition(home); owner != nil && e.believes(ctx, owner) {
-		if !owner.store.ReadInto(id, p) {
+		switch owner.store.Find(id, p) {
+		case profiles.InMemory:
+			return at, nil
+		case profiles.Nowhere:
 			return at, ErrNotFound
 		}
-		return at, nil
 	}
 	at.stored = true
 	at.age, err = e.readStored(ctx, home, id, p)

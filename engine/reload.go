@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -59,10 +60,15 @@ func (w *worker) adopt(set *rules.Set, number int64) {
 	r.Number, r.Births, r.Members = number, births, members
 	w.use(set)
 	w.store.Publish()
-	w.timers, w.interests = rules.Timers{}, rules.Interests{}
 	turn := &rules.Turn{Now: w.state.Now, Env: &w.env}
+	kept := maps.Clone(members)
 	var removed []string
-	w.store.Range(func(_ string, p *profiles.Profile) bool {
+	w.sweep(func() {
+		removed = nil
+		clear(members)
+		maps.Copy(members, kept)
+		w.clearTimers()
+	}, func(p *profiles.Profile) {
 		w.waitFor(p)
 		if set.Removes(p) {
 			removed = append(removed, strings.Clone(p.Id))
@@ -75,9 +81,25 @@ func (w *worker) adopt(set *rules.Set, number int64) {
 				}
 			}
 		}
-		return true
 	})
 	w.endRemoved(removed)
+}
+
+// sweep calls f with every profile of the partition, in no order; before it, and
+// whenever it has to begin again, begin. No profile may be open.
+func (w *worker) sweep(begin func(), f func(p *profiles.Profile)) {
+	all := func() {
+		begin()
+		w.store.Range(func(_ string, p *profiles.Profile) bool {
+			f(p)
+			return true
+		})
+	}
+	if w.eachCold != nil {
+		w.eachCold(all, f)
+	} else {
+		all()
+	}
 }
 
 // endRemoved ends the runs of triggers that there are no more.
@@ -102,13 +124,12 @@ func (w *worker) use(set *rules.Set) {
 }
 
 // setTimers builds anew what is derived from the profiles.
-func (w *worker) setTimers() {
+func (w *worker) setTimers() { w.sweep(w.clearTimers, w.waitFor) }
+
+// clearTimers forgets what is derived from the profiles.
+func (w *worker) clearTimers() {
 	w.env.Number, w.env.Births = w.state.Rules.Number, w.state.Rules.Births
 	w.timers, w.interests = rules.Timers{}, rules.Interests{}
-	w.store.Range(func(_ string, p *profiles.Profile) bool {
-		w.waitFor(p)
-		return true
-	})
 }
 
 // waitFor notes what a customer waits for: moments, and changes of items.

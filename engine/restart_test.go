@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/goccy/go-json"
@@ -36,6 +37,11 @@ type simulation struct {
 	// worker that restarts meanwhile are lost.
 	lag  *rand.Rand
 	held [][]heldEffects
+
+	// scarce, where not nil, lets profiles leave memory: some at random, or all
+	// that can.
+	scarce   *rand.Rand
+	evictAll bool
 }
 
 type heldEffects struct {
@@ -48,6 +54,25 @@ type savedPartition struct {
 	snapshot.Store // of which no other method is called
 	meta           snapshot.Meta
 	profiles       map[string][]byte
+	away           atomic.Pointer[error] // what reading answers, nil: what there is
+}
+
+func (s *savedPartition) Get(_ context.Context, _ int32, id string) ([]byte, snapshot.Meta, error) {
+	if err := s.away.Load(); err != nil {
+		return nil, snapshot.Meta{}, *err
+	}
+	data := s.profiles[id]
+	if data == nil {
+		return nil, s.meta, snapshot.ErrNotFound
+	}
+	return data, s.meta, nil
+}
+
+func (s *savedPartition) Head(context.Context, int32) (snapshot.Meta, error) {
+	if err := s.away.Load(); err != nil {
+		return snapshot.Meta{}, *err
+	}
+	return s.meta, nil
 }
 
 func (s *savedPartition) Acquire(context.Context, int32) (snapshot.Meta, error) {
@@ -112,6 +137,10 @@ func (s *simulation) restart(t *testing.T, p int) {
 	}
 	s.held[p] = nil
 	s.savers[p] = &saver{w: w, store: s.saved[p], kept: newCounts()}
+	w.cold = s.savers[p]
+	if s.scarce != nil {
+		s.savers[p].full = func() bool { return s.evictAll || s.scarce.IntN(2) == 0 }
+	}
 	if err := s.savers[p].restore(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +155,17 @@ func (s *simulation) snapshot(t *testing.T, p int) {
 	cancel() // does not wait
 	if err := s.savers[p].save(now); err != nil && !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
+	}
+}
+
+// evict lets profiles of a partition leave memory, as far as a snapshot has them.
+func (s *simulation) evict(p int) {
+	switch w := s.workers[p]; {
+	case s.scarce == nil:
+	case s.evictAll:
+		w.evict(1 << 40)
+	default:
+		w.evict(s.scarce.Int64N(1 + 2*w.store.Memory()))
 	}
 }
 

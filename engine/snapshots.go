@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/goccy/go-json"
 
+	"github.com/rapport-engine/rapport/engine/profiles"
 	"github.com/rapport-engine/rapport/engine/snapshot"
 )
 
@@ -32,8 +34,13 @@ type capture struct {
 func (w *worker) capture() (capture, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.state.Gaps) > 0 {
+	switch {
+	case len(w.state.Gaps) > 0:
 		return capture{}, errGapped
+	case w.failed != nil:
+		return capture{}, w.failed
+	case w.waits.Load() != nil: // in the middle of a record
+		return capture{}, errors.New(*w.waits.Load())
 	}
 	encoded, err := json.Marshal(&w.state)
 	if err != nil {
@@ -55,6 +62,8 @@ type saver struct {
 	topicID  string // of the log that is folded
 	accepted bool   // a loss of the log was accepted: the next snapshot says so, whatever else happened
 	kept     Counts // what last stands for: what came after it is counted again by whoever restores it
+	heads    atomic.Pointer[heads]
+	full     func() bool // no more profiles are to be kept in memory; nil: they are
 }
 
 // save snapshots the partition if anything happened since the last one: only
@@ -75,11 +84,13 @@ func (s *saver) save(ctx context.Context) error {
 		return err
 	}
 	c.meta.Epoch, c.meta.Number, c.meta.TopicID = s.last.Epoch, s.last.Number+1, s.topicID
+	s.heads.Store(&heads{s.last, c.meta})
 	if err := s.store.Save(ctx, s.w.id, s.last, c.meta, c.dirty); err != nil {
 		s.w.putBack(c.dirty)
 		return fmt.Errorf("cannot save the snapshot of partition %d: %w", s.w.id, err)
 	}
 	s.last, s.kept, s.accepted = c.meta, c.counts, false
+	s.w.saved()
 	return nil
 }
 
@@ -107,6 +118,13 @@ func (w *worker) putBack(dirty []snapshot.Blob) {
 	w.store.PutBack(dirty)
 }
 
+// saved lets what the last capture took be evicted.
+func (w *worker) saved() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.store.Saved()
+}
+
 // restore loads the partition's latest snapshot and takes it over from any
 // earlier owner; the zero Meta's offset where there is none.
 func (s *saver) restore(ctx context.Context) error {
@@ -119,9 +137,6 @@ func (s *saver) restore(ctx context.Context) error {
 	}
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
-	if err := s.store.Load(ctx, s.w.id, s.w.store.Restore); err != nil {
-		return fmt.Errorf("cannot load the snapshot of partition %d: %w", s.w.id, err)
-	}
 	if len(meta.State) > 0 {
 		if err := json.Unmarshal(meta.State, &s.w.state); err != nil {
 			return fmt.Errorf("cannot read the state of partition %d: %w", s.w.id, err)
@@ -131,8 +146,34 @@ func (s *saver) restore(ctx context.Context) error {
 		return err
 	}
 	s.w.resume()
+	if err := s.restoreProfiles(ctx); err != nil {
+		return fmt.Errorf("cannot load the snapshot of partition %d: %w", s.w.id, err)
+	}
 	s.last = meta
+	s.heads.Store(&heads{meta, meta})
 	return nil
+}
+
+// restoreProfiles loads the profiles and notes what each waits for. Those that there
+// is no room for stay in the store, as if they had been evicted.
+func (s *saver) restoreProfiles(ctx context.Context) error {
+	s.w.clearTimers()
+	p, full, n := new(profiles.Profile), false, 0
+	return s.store.Load(ctx, s.w.id, func(id string, data []byte) error {
+		if err := profiles.Decode(id, data, p); err != nil {
+			return err
+		}
+		s.w.waitFor(p)
+		if n++; n%64 == 1 && s.full != nil {
+			full = s.full()
+		}
+		if full {
+			s.w.store.Leave(id)
+		} else {
+			s.w.store.Keep(id, data)
+		}
+		return nil
+	})
 }
 
 // resume takes up the fold from the restored state.
@@ -144,5 +185,4 @@ func (w *worker) resume() {
 	if w.state.Fed || w.state.Live {
 		w.onLive()
 	}
-	w.setTimers()
 }

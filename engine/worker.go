@@ -40,6 +40,8 @@ type worker struct {
 	watch       func(t *rules.Turn) // told what was decided; nil: nobody is
 
 	store *profiles.Store // read by anyone, written by this worker
+	cold  cold            // where the store's evicted profiles are; nil: nothing is evicted
+	moves *moves
 
 	mu        sync.Mutex // held for a batch; guards everything below
 	rules     *rules.Set
@@ -52,10 +54,13 @@ type worker struct {
 	lessons   recommender.Lessons
 	scratch   rules.Turn
 	env       rules.Env
+	eachCold  func(begin func(), f func(p *profiles.Profile)) // during a batch, where cold is not nil
+	failed    error                                           // an evicted profile could not be read: memory is worth nothing
 
 	clock   atomic.Int64           // state.Now, for readers
 	applied atomic.Int64           // state.Offset after the last batch, for readers
 	stopped atomic.Pointer[string] // why the partition stands still
+	waits   atomic.Pointer[string] // why it waits for the snapshot store, in the middle of a record
 }
 
 // state is a partition's state besides its profiles and their timers.
@@ -86,11 +91,14 @@ type state struct {
 func (w *worker) process(ctx context.Context, recs []streams.Record) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	defer w.thaw(ctx)()
 	for i := range recs {
 		if w.stopped.Load() != nil {
 			break // what follows waits for an operator
 		}
-		w.step(&recs[i])
+		if w.step(&recs[i]); w.failed != nil {
+			return w.failed
+		}
 	}
 	if w.model != nil {
 		w.model.Observe(w.id, &w.lessons)

@@ -22,22 +22,34 @@ type Blob struct {
 // Store holds the profiles of one partition. One worker changes them; any
 // number of readers see the last published state of each and wait for neither
 // the worker nor each other. A profile at rest is immutable bytes: the index
-// has two pointers for each, whatever it contains.
+// has two pointers for each, whatever it contains. Profiles that a snapshot has
+// can be evicted (evict.go); they are read back when they are opened.
 type Store struct {
-	shards [shards]shard
-	count  atomic.Int64
-	bytes  atomic.Int64
+	shards   [shards]shard
+	count    atomic.Int64 // of all, those evicted included
+	inMemory atomic.Int64
+	bytes    atomic.Int64 // of those in memory
 
 	// The worker's own, not guarded.
 	open  map[string]*opened // decoded since the last Publish
 	free  []*opened
 	dirty map[string]struct{} // published since the last TakeDirty
+	taken map[string]struct{} // given away by TakeDirty, not known to be saved
+	hand  int                 // the shard that Evict goes on with
+	fetch func(id string) []byte
 }
 
 type shard struct {
-	mu    sync.RWMutex
-	blobs map[string][]byte // guarded by mu; the bytes are immutable
-	_     [32]byte          // keeps the locks of neighbours apart
+	mu      sync.RWMutex
+	blobs   map[string]blob   // guarded by mu
+	evicted map[uint64]uint32 // hashes of ids, and how many ids have each; guarded by mu
+	_       [24]byte          // keeps the locks of neighbours apart
+}
+
+// blob is a profile in memory.
+type blob struct {
+	data []byte // immutable
+	used bool   // since Evict last came by
 }
 
 type opened struct {
@@ -54,19 +66,26 @@ const maxFree = 256
 func NewStore() *Store {
 	s := &Store{open: map[string]*opened{}, dirty: map[string]struct{}{}}
 	for i := range s.shards {
-		s.shards[i].blobs = map[string][]byte{}
+		s.shards[i].blobs = map[string]blob{}
 	}
 	return s
 }
 
 func (s *Store) shard(id string) *shard { return &s.shards[xxhash.Sum64String(id)%shards] }
 
-func (s *Store) get(id string) (data []byte, ok bool) {
-	sh := s.shard(id)
+func (s *Store) get(id string) (data []byte, place Place) {
+	hash := xxhash.Sum64String(id)
+	sh := &s.shards[hash%shards]
 	sh.mu.RLock()
-	data, ok = sh.blobs[id]
+	b, known := sh.blobs[id]
+	switch {
+	case known:
+		place = InMemory
+	case sh.evicted[hash] > 0:
+		place = Evicted
+	}
 	sh.mu.RUnlock()
-	return data, ok
+	return b.data, place
 }
 
 // put stores data and keeps a copy of id when it is new.
@@ -77,13 +96,14 @@ func (s *Store) put(id string, data []byte) {
 	if !known {
 		id = strings.Clone(id)
 	}
-	sh.blobs[id] = data
+	sh.blobs[id] = blob{data, true}
 	sh.mu.Unlock()
 	if !known {
 		s.count.Add(1)
+		s.inMemory.Add(1)
 		s.bytes.Add(int64(len(id)))
 	}
-	s.bytes.Add(int64(len(data) - len(old)))
+	s.bytes.Add(int64(len(data) - len(old.data)))
 }
 
 // Open returns the profile of id for the worker to change, an empty one with
@@ -112,8 +132,11 @@ func (s *Store) Lookup(id string) *Profile {
 		}
 		return o.p
 	}
-	data, ok := s.get(id)
-	if !ok {
+	data, place := s.get(id)
+	if place == Evicted {
+		data, place = s.readBack(id)
+	}
+	if place == Nowhere {
 		return nil
 	}
 	o := s.take(id)
@@ -165,7 +188,8 @@ func (s *Store) remove(id string) {
 	sh.mu.Unlock()
 	if known {
 		s.count.Add(-1)
-		s.bytes.Add(-int64(len(id) + len(old)))
+		s.inMemory.Add(-1)
+		s.bytes.Add(-int64(len(id) + len(old.data)))
 	}
 }
 
@@ -197,8 +221,8 @@ func (s *Store) markDirty(id string) {
 }
 
 // TakeDirty returns what was published since the last TakeDirty, by id; nil
-// Data is a profile that was deleted. Only
-// the worker may call it.
+// Data is a profile that was deleted. Saved or PutBack says what became of it.
+// Only the worker may call it.
 func (s *Store) TakeDirty() []Blob {
 	blobs := make([]Blob, 0, len(s.dirty))
 	for id := range s.dirty { // map order: sorted below
@@ -206,9 +230,13 @@ func (s *Store) TakeDirty() []Blob {
 		blobs = append(blobs, Blob{ID: id, Data: data})
 	}
 	slices.SortFunc(blobs, func(a, b Blob) int { return strings.Compare(a.ID, b.ID) })
-	s.dirty = make(map[string]struct{}, len(blobs))
+	s.taken, s.dirty = s.dirty, make(map[string]struct{}, len(blobs))
 	return blobs
 }
+
+// Saved says that a snapshot has what TakeDirty returned. Only the worker may
+// call it.
+func (s *Store) Saved() { s.taken = nil }
 
 // PutBack makes profiles dirty again whose snapshot failed; their latest state
 // counts. Only the worker may call it.
@@ -216,6 +244,7 @@ func (s *Store) PutBack(dirty []Blob) {
 	for i := range dirty {
 		s.dirty[dirty[i].ID] = struct{}{}
 	}
+	s.taken = nil
 }
 
 // Restore adds a profile from a snapshot, which keeps data. Bytes that are no
@@ -231,9 +260,12 @@ func (s *Store) Restore(id string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	s.put(id, data)
+	s.Keep(id, data)
 	return nil
 }
+
+// Keep is Restore of what Decode has accepted.
+func (s *Store) Keep(id string, data []byte) { s.put(id, data) }
 
 // Read returns a private copy of the profile as last published. Any goroutine
 // may call it.
@@ -243,30 +275,37 @@ func (s *Store) Read(id string) (*Profile, bool) {
 }
 
 // ReadInto is Read into p, whose memory it reuses; false, and p empty, when
-// there is no such profile.
-func (s *Store) ReadInto(id string, p *Profile) bool {
-	data, ok := s.get(id)
-	if !ok {
+// there is no such profile in memory.
+func (s *Store) ReadInto(id string, p *Profile) bool { return s.Find(id, p) == InMemory }
+
+// Find is ReadInto that says where the profile is; p is empty unless it is in
+// memory.
+func (s *Store) Find(id string, p *Profile) Place {
+	data, place := s.get(id)
+	if place != InMemory {
 		recycle(p)
-		return false
+		return place
 	}
-	return decode(id, data, p) == nil
+	if err := decode(id, data, p); err != nil {
+		panic("BUG: a stored profile was checked: " + err.Error())
+	}
+	return InMemory
 }
 
-// Len returns the number of profiles, alias entries included.
+// Len returns the number of profiles, alias entries and those evicted included.
 func (s *Store) Len() int { return int(s.count.Load()) }
 
-// Bytes returns the size of all ids and profiles at rest.
+// Bytes returns the size of all ids and profiles at rest in memory.
 func (s *Store) Bytes() int64 { return s.bytes.Load() }
 
-// Range calls f with each published profile, in no order, until it returns
+// Range calls f with each published profile in memory, in no order, until it returns
 // false. The profile is valid during the call only. Only the worker may call
 // it, and f must not change the store.
 func (s *Store) Range(f func(id string, p *Profile) bool) {
 	p := &Profile{}
 	for i := range s.shards {
-		for id, data := range s.shards[i].blobs { // map order: promised to nobody
-			if err := decode(id, data, p); err != nil {
+		for id, b := range s.shards[i].blobs { // map order: promised to nobody
+			if err := decode(id, b.data, p); err != nil {
 				panic("BUG: a stored profile was checked: " + err.Error())
 			}
 			if !f(id, p) {

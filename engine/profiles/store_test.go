@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -211,5 +212,87 @@ func TestEncodingIsDeterministic(t *testing.T) {
 	}
 	if c := Encode(&p); !bytes.Equal(a, c) {
 		t.Error("decoded and encoded again it differs")
+	}
+}
+
+// TestStoreEvicts drops what a snapshot has, and only that, the least recently
+// changed first, and reads it back.
+func TestStoreEvicts(t *testing.T) {
+	s, saved := NewStore(), map[string][]byte{}
+	var asked []string
+	s.ReadBackWith(func(id string) []byte {
+		asked = append(asked, id)
+		return saved[id]
+	})
+	change := func(from, to int) {
+		for i := from; i < to; i++ {
+			p, _ := s.Open(fmt.Sprint("user:", i))
+			p.Events++
+			s.Changed(p)
+		}
+		s.Publish()
+	}
+	all := func() (freed int64) {
+		for range 2 * EvictCalls {
+			freed += s.Evict(1 << 40)
+		}
+		return freed
+	}
+	change(0, 1000)
+	if all() != 0 {
+		t.Error("evicted what no snapshot has")
+	}
+	dirty := s.TakeDirty()
+	if all() != 0 {
+		t.Error("evicted what is on its way to a snapshot")
+	}
+	s.PutBack(dirty)
+	for _, b := range s.TakeDirty() {
+		saved[b.ID] = b.Data
+	}
+	s.Saved()
+	before := s.Memory()
+	change(0, 500)
+	for _, b := range s.TakeDirty() {
+		saved[b.ID] = b.Data
+	}
+	s.Saved()
+	s.Evict(before / 4)
+	recent := 0
+	for i := range 500 {
+		if s.Place(fmt.Sprint("user:", i)) == InMemory {
+			recent++
+		}
+	}
+	if recent != 500 || s.InMemory() >= 800 || s.Len() != 1000 {
+		t.Errorf("%d of the 500 changed last are in memory, of %d", recent, s.Len())
+	}
+	if freed := all(); freed == 0 || s.InMemory() != 0 || s.Memory() >= before/3 || s.Bytes() != 0 {
+		t.Errorf("%d in memory, %d bytes of %d", s.InMemory(), s.Memory(), before)
+	}
+	p := s.Lookup("user:7")
+	if p == nil || p.Events != 2 || len(asked) != 1 || s.InMemory() != 1 || s.Len() != 1000 {
+		t.Fatalf("read back %v, asked for %v", p, asked)
+	}
+	if s.Evict(1) != 0 {
+		t.Error("evicted while a profile is open")
+	}
+	s.Delete(p)
+	s.Publish()
+	if s.Place("user:7") != Nowhere || s.Len() != 999 {
+		t.Error("a deleted profile is somewhere")
+	}
+	if p, created := s.Open("user:new"); !created || p.Id != "user:new" || len(asked) != 1 {
+		t.Error("a new profile was asked for")
+	}
+	s.Publish()
+	// Another id with the hash of an evicted one.
+	s.shard("user:other").remember(xxhash.Sum64String("user:other"))
+	if s.Lookup("user:other") != nil || s.Place("user:other") != Evicted {
+		t.Error("what is not in the snapshot is none, and its hash stays")
+	}
+	var q Profile
+	if s.Find("user:8", &q) != Evicted || q.Events != 0 || s.ReadInto("user:8", &q) {
+		t.Error("readers must be told that it was evicted")
 	}
 }
