@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rapport-engine/rapport/bench/load"
+	"github.com/rapport-engine/rapport/bench/page"
 	"github.com/rapport-engine/rapport/rules"
 )
 
@@ -57,12 +58,13 @@ type E2EReport struct {
 	Lost       int64      `json:"lost"`     // messages and profiles not seen within 10 s
 	Saturated  bool       `json:"saturated"`
 
-	Items       int     `json:"items"`
-	Profiles    int     `json:"profiles"`
-	Connections int     `json:"connections"`
-	Rounds      int     `json:"rounds"`
-	Seconds     float64 `json:"seconds"` // of a phase
-	Machine     Machine `json:"machine"`
+	Items       int              `json:"items"`
+	Profiles    int              `json:"profiles"`
+	Connections int              `json:"connections"`
+	Rounds      int              `json:"rounds"`
+	Seconds     float64          `json:"seconds"` // of a phase
+	Charts      []page.Latencies `json:"charts"`
+	Machine     Machine          `json:"machine"`
 }
 
 // sendAtOnce are the rules of the benchmark: one event in seven sends a message
@@ -124,6 +126,9 @@ func EndToEnd(ctx context.Context, cfg E2EConfig) (report *E2EReport, err error)
 	r := b.report
 	r.P99, r.P99Range = r.Message.P99.Median, [2]float64{r.Message.P99.Low, r.Message.P99.High}
 	r.ProfileP99 = r.Profile.P99.Median
+	r.Charts = []page.Latencies{{Title: fmt.Sprintf("%s events/s over HTTP", thousands(int64(r.Rate))), Curves: []page.Curve{
+		curve("accepted to the message", r.Message.all), curve("accepted to the profile", r.Profile.all), curve("sent to accepted", r.Accepted.all),
+	}}}
 	r.Machine.LoadAfter = loadAverage()
 	return r, nil
 }

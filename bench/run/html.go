@@ -1,75 +1,68 @@
 package run
 
 import (
-	"fmt"
 	"io"
-	"strconv"
+	"strings"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"github.com/go-echarts/go-echarts/v2/charts"
-	"github.com/go-echarts/go-echarts/v2/opts"
 
 	"github.com/rapport-engine/rapport/bench/page"
 )
 
-// quantiles are the points of a latency curve.
-var quantiles = []float64{1, 5, 10, 25, 50, 75, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.99, 100}
-
-// WriteHTML writes a page with the table and a latency curve for each rate.
-func (r *RecommendReport) WriteHTML(w io.Writer) error {
-	var charts []page.Chart
-	for _, p := range append(r.Rates[:len(r.Rates):len(r.Rates)], r.HalfPeak) {
-		charts = append(charts, p.chart())
-	}
-	return page.Write(w, "rapport bench recommend", r.Write, charts...)
+// Report is what a benchmark ends with; its JSON is a part of a document.
+type Report interface {
+	Write(w io.Writer) error
 }
 
-// WriteHTML writes a page with the table and the latency curves.
-func (r *IngestReport) WriteHTML(w io.Writer) error {
-	return page.Write(w, "rapport bench ingest", r.Write, latencyChart("latency",
-		curve{fmt.Sprintf("batches of %d, to the acknowledgement", batchEvents), r.batches},
-		curve{"single events, to the acknowledgement", r.singles}))
+// Part is a report on a page.
+type Part struct {
+	Title   string
+	Report  Report
+	Profile []byte // a CPU profile of the measuring; nil: none was taken
 }
 
-func (p *Point) chart() page.Chart {
-	return latencyChart(fmt.Sprintf("%s requests/s", thousands(int64(p.Rate))),
-		curve{"rapport", p.Rapport.all}, curve{"bare handler", p.Floor.all})
-}
+// hottest is how many functions of a profile are shown.
+const hottest = 25
 
-// curve is a line of a latency chart.
-type curve struct {
-	name string
-	of   *hdrhistogram.Histogram
-}
-
-// latencyChart has the quantiles on one axis and milliseconds, by powers of
-// ten, on the other.
-func latencyChart(title string, curves ...curve) page.Chart {
-	c := charts.NewLine()
-	c.SetGlobalOptions(
-		charts.WithTitleOpts(opts.Title{Title: title}),
-		charts.WithXAxisOpts(opts.XAxis{Name: "%"}),
-		charts.WithYAxisOpts(opts.YAxis{Name: "ms", Type: "log"}),
-		charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true), Trigger: "axis"}),
-		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(true), Right: "10%"}),
-	)
-	names := make([]string, len(quantiles))
-	for i, q := range quantiles {
-		names[i] = strconv.FormatFloat(q, 'f', -1, 64)
-	}
-	c.SetXAxis(names)
-	for _, line := range curves {
-		points := make([]opts.LineData, len(quantiles))
-		for i, q := range quantiles {
-			points[i].Value = quantile(line.of, q)
+// WritePage writes a page with the parts' tables, latency curves and the top of
+// their profiles.
+func WritePage(w io.Writer, title string, parts []Part) error {
+	sections := make([]page.Section, len(parts))
+	for i, part := range parts {
+		var text strings.Builder
+		if err := part.Report.Write(&text); err != nil {
+			return err
 		}
-		c.AddSeries(line.name, points)
+		sections[i] = page.Section{Title: part.Title, Text: text.String()}
+		if drawn, ok := part.Report.(interface{ charts() []page.Latencies }); ok {
+			sections[i].Charts = drawn.charts()
+		}
+		if len(part.Profile) > 0 {
+			var err error
+			if sections[i].Hot, err = top(part.Profile, hottest); err != nil {
+				return err
+			}
+		}
+	}
+	return page.WriteStatic(w, title, sections)
+}
+
+func (r *RecommendReport) charts() []page.Latencies { return r.Charts }
+func (r *IngestReport) charts() []page.Latencies    { return r.Charts }
+func (r *E2EReport) charts() []page.Latencies       { return r.Charts }
+func (r *MixedReport) charts() []page.Latencies     { return r.Charts }
+
+// quantiles are the points of a latency curve.
+var quantiles = []float64{1, 10, 25, 50, 75, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.98, 99.99}
+
+// curve is that of all rounds' latencies.
+func curve(name string, of *hdrhistogram.Histogram) page.Curve {
+	c := page.Curve{Name: name}
+	if of == nil {
+		return c
+	}
+	for _, q := range quantiles {
+		c.Points = append(c.Points, [2]float64{q, quantile(of, q)})
 	}
 	return c
-}
-
-// WriteHTML writes a page with the table and the latency curves.
-func (r *E2EReport) WriteHTML(w io.Writer) error {
-	return page.Write(w, "rapport bench e2e", r.Write, latencyChart(fmt.Sprintf("%s events/s", thousands(int64(r.Rate))),
-		curve{"accepted to the message", r.Message.all}, curve{"accepted to the profile", r.Profile.all}))
 }

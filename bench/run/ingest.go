@@ -11,6 +11,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/rapport-engine/rapport/bench/load"
+	"github.com/rapport-engine/rapport/bench/page"
 	"github.com/rapport-engine/rapport/streams/kafka"
 )
 
@@ -58,12 +59,13 @@ type IngestReport struct {
 	EventBytes           int        `json:"event_bytes"` // in the mean
 	Failed               int64      `json:"failed"`
 
-	Items       int     `json:"items"`
-	Profiles    int     `json:"profiles"`
-	Connections int     `json:"connections"`
-	Rounds      int     `json:"rounds"`
-	Seconds     float64 `json:"seconds"` // of a phase
-	Machine     Machine `json:"machine"`
+	Items       int              `json:"items"`
+	Profiles    int              `json:"profiles"`
+	Connections int              `json:"connections"`
+	Rounds      int              `json:"rounds"`
+	Seconds     float64          `json:"seconds"` // of a phase
+	Charts      []page.Latencies `json:"charts"`
+	Machine     Machine          `json:"machine"`
 
 	// Latencies of all rounds, for the curves.
 	batches, singles *hdrhistogram.Histogram
@@ -109,6 +111,9 @@ func Ingest(ctx context.Context, cfg IngestConfig) (report *IngestReport, err er
 		}
 	}
 	b.sum()
+	b.report.Charts = []page.Latencies{{Title: "events, sent to acknowledged, closed loop", Curves: []page.Curve{
+		curve(fmt.Sprintf("batches of %d", batchEvents), b.report.batches), curve("single events", b.report.singles),
+	}}}
 	b.report.Machine.LoadAfter = loadAverage()
 	return b.report, nil
 }

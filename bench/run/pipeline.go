@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/rapport-engine/rapport/bench/page"
 	"github.com/rapport-engine/rapport/rules"
 	"github.com/rapport-engine/rapport/streams"
 	"github.com/rapport-engine/rapport/streams/kafka"
@@ -200,9 +199,4 @@ func (r *PipelineReport) Write(w io.Writer) error {
 	p.asks("pipeline.throughput_ratio", r.ThroughputRatio)
 	p.asks("pipeline.events_per_s", r.EventsPerSecond)
 	return p.err
-}
-
-// WriteHTML writes a page with the table.
-func (r *PipelineReport) WriteHTML(w io.Writer) error {
-	return page.Write(w, "rapport bench pipeline", r.Write)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/rapport-engine/rapport/bench/load"
+	"github.com/rapport-engine/rapport/bench/page"
 )
 
 // RecommendConfig says what to measure /v1/recommend with.
@@ -83,17 +84,19 @@ type RecommendReport struct {
 	FloorPeakPerSecond   Spread     `json:"floor_peak_per_s"`
 	HalfPeak             *Point     `json:"half_peak"`
 	Rates                []*Point   `json:"rates"`
+	GC                   *GCReport  `json:"gc"`
 
-	Items       int     `json:"items"`
-	Profiles    int     `json:"profiles"`
-	Sessions    int     `json:"sessions"`
-	Connections int     `json:"connections"`
-	Rounds      int     `json:"rounds"`
-	Seconds     float64 `json:"seconds"` // of a phase
-	ReplyBytes  int     `json:"reply_bytes"`
-	ReplyItems  float64 `json:"reply_items"` // in the mean
-	Ready       float64 `json:"ready_seconds"`
-	Machine     Machine `json:"machine"`
+	Items       int              `json:"items"`
+	Profiles    int              `json:"profiles"`
+	Sessions    int              `json:"sessions"`
+	Connections int              `json:"connections"`
+	Rounds      int              `json:"rounds"`
+	Seconds     float64          `json:"seconds"` // of a phase
+	ReplyBytes  int              `json:"reply_bytes"`
+	ReplyItems  float64          `json:"reply_items"` // in the mean
+	Ready       float64          `json:"ready_seconds"`
+	Charts      []page.Latencies `json:"charts"`
+	Machine     Machine          `json:"machine"`
 }
 
 // Point is the latency at one rate.
@@ -152,6 +155,13 @@ func (p *Point) add(ours, floor *load.Result) {
 	p.Ratio.P999 = spread(ratios(p.Rapport.p999, p.Floor.p999))
 }
 
+func (p *Point) chart() page.Latencies {
+	return page.Latencies{
+		Title:  fmt.Sprintf("/v1/recommend at %s requests/s", thousands(int64(p.Rate))),
+		Curves: []page.Curve{curve("rapport", p.Rapport.all), curve("bare handler", p.Floor.all)},
+	}
+}
+
 // Recommend measures the latency and the throughput of /v1/recommend.
 func Recommend(ctx context.Context, cfg RecommendConfig) (report *RecommendReport, err error) {
 	if err := cfg.Validate(); err != nil {
@@ -183,6 +193,10 @@ func Recommend(ctx context.Context, cfg RecommendConfig) (report *RecommendRepor
 	if err != nil {
 		return nil, err
 	}
+	for _, p := range append(b.report.Rates[:len(b.report.Rates):len(b.report.Rates)], b.report.HalfPeak) {
+		b.report.Charts = append(b.report.Charts, p.chart())
+	}
+	b.report.Charts = append(b.report.Charts, b.report.GC.chart())
 	b.report.Machine.LoadAfter = loadAverage()
 	return b.report, nil
 }
@@ -191,6 +205,7 @@ func Recommend(ctx context.Context, cfg RecommendConfig) (report *RecommendRepor
 type recommendBench struct {
 	cfg         RecommendConfig
 	report      *RecommendReport
+	shop        *shop
 	calls       []string // request lines by number
 	callsFile   string   // has them, too
 	addr, floor string
@@ -200,6 +215,7 @@ type recommendBench struct {
 // prepare fills a shop and starts the server.
 func (b *recommendBench) prepare(ctx context.Context, dir string) (*server, error) {
 	sh := newShop(b.cfg.Items, b.cfg.Profiles, b.cfg.Seed)
+	b.shop = sh
 	cfg := benchConfig(dir)
 	b.cfg.Progress(fmt.Sprintf("writing %s profiles", thousands(int64(b.cfg.Profiles))))
 	if err := seedProfiles(ctx, sh, &cfg, 0); err != nil {
@@ -256,7 +272,8 @@ func (b *recommendBench) measure(ctx context.Context) (err error) {
 	}
 	b.report.P99RatioHalfPeak = half.Ratio.P99.Median
 	b.report.P99RatioHalfRange = [2]float64{half.Ratio.P99.Low, half.Ratio.P99.High}
-	return nil
+	b.cfg.Progress("collections of garbage")
+	return b.collections(ctx, half.Rate)
 }
 
 // peaks measures how many requests are answered a second by a closed loop.
@@ -336,12 +353,17 @@ func (b *recommendBench) both(ctx context.Context, rate float64) (ours, floor *l
 }
 
 func (b *recommendBench) phase(ctx context.Context, addr string, rate float64) (*load.Result, error) {
-	r, err := load.RunProcess(ctx, b.cfg.Sender, &load.Spec{
-		Addr: addr, Connections: b.cfg.Connections, Rate: rate,
-		Warmup: min(b.cfg.Duration/5, 2*time.Second), Duration: b.cfg.Duration, Calls: b.callsFile,
-	})
+	r, err := load.RunProcess(ctx, b.cfg.Sender, b.spec(addr, rate, false))
 	if err == nil {
 		err = mostlyAnswered(r)
 	}
 	return r, err
+}
+
+// spec is a phase of requests.
+func (b *recommendBench) spec(addr string, rate float64, each bool) *load.Spec {
+	return &load.Spec{
+		Addr: addr, Connections: b.cfg.Connections, Rate: rate, Each: each,
+		Warmup: min(b.cfg.Duration/5, 2*time.Second), Duration: b.cfg.Duration, Calls: b.callsFile,
+	}
 }

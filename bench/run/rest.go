@@ -8,8 +8,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
-
-	"github.com/rapport-engine/rapport/bench/page"
 )
 
 // RestConfig says what to measure profiles at rest with: the memory that they
@@ -160,11 +158,6 @@ func (r *RestartReport) Write(w io.Writer) error {
 	return p.err
 }
 
-// WriteHTML writes a page with the table.
-func (r *RestartReport) WriteHTML(w io.Writer) error {
-	return page.Write(w, "rapport bench restart", r.Write)
-}
-
 // Write prints the report.
 func (r *MemoryReport) Write(w io.Writer) error {
 	p := &printer{w: w}
@@ -174,9 +167,4 @@ func (r *MemoryReport) Write(w io.Writer) error {
 	p.line("")
 	p.asks("memory.bytes_per_profile", r.BytesPerProfile)
 	return p.err
-}
-
-// WriteHTML writes a page with the table.
-func (r *MemoryReport) WriteHTML(w io.Writer) error {
-	return page.Write(w, "rapport bench memory", r.Write)
 }

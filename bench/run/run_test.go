@@ -3,7 +3,6 @@ package run_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +24,9 @@ func TestRecommendMeasuresBothSides(t *testing.T) {
 	}
 	if r.ThroughputRatio <= 0 || r.P99RatioHalfPeak <= 0 || len(r.Rates) != 1 || r.Rates[0].Rapport.P99.Median <= 0 || r.Rates[0].Floor.P99.Median <= 0 {
 		t.Errorf("%+v", r)
+	}
+	if g := r.GC; g.Pauses == 0 || g.During.P999.Median <= 0 || g.PauseMax < g.PauseP99 || g.Share <= 0 || g.Share >= 1 {
+		t.Errorf("collections: %+v", g)
 	}
 	if len(told) == 0 {
 		t.Error("nobody was told what happens")
@@ -73,27 +75,35 @@ func TestEndToEndSeesEachMessage(t *testing.T) {
 	checkOutput(t, r, "accepted to the message", "p99_ms", "profile_p99_ms", "rate")
 }
 
-type report interface {
-	Write(w io.Writer) error
-	WriteHTML(w io.Writer) error
+func TestMixedMeasuresWithAndWithout(t *testing.T) {
+	r, err := run.Mixed(t.Context(), run.MixedConfig{
+		Items: 200, Profiles: 300, Sessions: 100, Seed: 1, Connections: 2, Rounds: 1, Duration: 300 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.P99Ratio <= 0 || r.Ingest.P99.Median <= 0 || r.IngestRate <= 0 || r.RecommendRate >= r.RecommendPeak.High {
+		t.Errorf("%+v", r)
+	}
+	checkOutput(t, r, "beside ingest", "p99_ratio")
 }
 
 // checkOutput looks for words in the table and for keys in the JSON.
-func checkOutput(t *testing.T, r report, words string, keys ...string) {
+func checkOutput(t *testing.T, r run.Report, words string, keys ...string) {
 	t.Helper()
 	var text, page bytes.Buffer
 	if err := r.Write(&text); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.WriteHTML(&page); err != nil {
+	if err := run.WritePage(&page, "a title", []run.Part{{Report: r}}); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(text.String(), words) || !strings.Contains(page.String(), words) {
 		t.Errorf("no %q:\n%s\n%s", words, &text, &page)
 	}
 	switch r.(type) {
-	case *run.RecommendReport, *run.IngestReport:
-		if !strings.Contains(page.String(), "echarts.init") {
+	case *run.RecommendReport, *run.IngestReport, *run.E2EReport, *run.MixedReport:
+		if !strings.Contains(page.String(), "<polyline") {
 			t.Errorf("no curve:\n%s", &page)
 		}
 	}

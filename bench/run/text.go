@@ -31,10 +31,14 @@ func (r *RecommendReport) Write(w io.Writer) error {
 		point.write(p)
 	}
 	p.line("")
+	r.GC.write(p)
+	p.line("")
 	p.line("peak, closed loop: rapport %s, bare handler %s requests/s", r.PeakPerSecond, r.FloorPeakPerSecond)
 	p.line("")
 	p.asks("recommend.throughput_ratio", r.ThroughputRatio)
 	p.asks("recommend.p99_ratio_half_peak", r.P99RatioHalfPeak)
+	p.asks("recommend.gc.p999_ratio", r.GC.P999Ratio)
+	p.asks("recommend.gc.pause_p99_ms", r.GC.PauseP99)
 	return p.err
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,8 +29,8 @@ ratios can be compared. Nothing of ./data is touched: each benchmark has a tempo
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(p.benchRecommendCommand(), p.benchIngestCommand(), p.benchPipelineCommand(), p.benchE2ECommand(), p.benchMemoryCommand(),
-		p.benchRestartCommand(), p.benchAllCommand(), p.benchSendCommand())
+	cmd.AddCommand(p.benchRecommendCommand(), p.benchIngestCommand(), p.benchPipelineCommand(), p.benchE2ECommand(), p.benchMixedCommand(), p.benchMemoryCommand(),
+		p.benchRestartCommand(), p.benchAllCommand(), p.benchCompareCommand(), p.benchSendCommand())
 	return cmd
 }
 
@@ -53,10 +54,13 @@ func newBenchOptions(cmd *cobra.Command, items, profiles int) *benchOptions {
 	set.DurationVar(&o.duration, "duration", 5*time.Second, "length of one phase")
 	set.IntVar(&o.rounds, "rounds", 3, "rounds; the median of them is reported, with the range")
 	set.IntVar(&o.connections, "connections", 64, "keep-alive connections")
-	set.StringVar(&o.html, "html", "", "write a page with the latency curves to this `file`; a browser draws them with a script from the network")
+	set.StringVar(&o.html, "html", "", "write a page with the tables, the latency curves and where the time goes to this `file`")
 	set.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of what is measured, floor and senders included, to this `file`")
 	return o
 }
+
+// defaultSessions is how many sessions the model has learned from.
+const defaultSessions = 1_000_000
 
 func (p *program) benchRecommendCommand() *cobra.Command {
 	var rates string
@@ -79,11 +83,11 @@ from the time at which each request was due.`,
 	}
 	o := newBenchOptions(cmd, 100_000, 1_000_000)
 	cmd.Flags().StringVar(&rates, "rate", "1000,5000,10000,20000", "requests a second of the open loop, by commas; auto doubles them until saturation")
-	cmd.Flags().IntVar(&sessions, "sessions", 250_000, "sessions that the model has learned from")
+	cmd.Flags().IntVar(&sessions, "sessions", defaultSessions, "sessions that the model has learned from")
 	cmd.RunE = p.runs(func(cmd *cobra.Command, _ []string) error {
 		cfg := benchrun.RecommendConfig{
 			Items: o.items, Profiles: o.profiles, Sessions: sessions, Seed: o.seed, Connections: o.connections,
-			Duration: o.duration, Rounds: o.rounds, Progress: p.benchProgress(o), Sender: p.sender(),
+			Duration: o.duration, Rounds: o.rounds, Progress: p.benchProgress(), Sender: p.sender(),
 		}
 		var err error
 		if cfg.Rates, err = parseRates(rates); err != nil {
@@ -92,7 +96,7 @@ from the time at which each request was due.`,
 		if err := cfg.Validate(); err != nil {
 			return usagef("--%v", err)
 		}
-		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchReport, map[string]any, error) {
+		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
 			cfg.Profile = profile
 			r, err := benchrun.Recommend(ctx, cfg)
 			return r, map[string]any{"recommend": r}, err
@@ -117,36 +121,30 @@ func (p *program) benchSendCommand() *cobra.Command {
 	}
 }
 
-// benchReport is what a benchmark ends with.
-type benchReport interface {
-	Write(w io.Writer) error
-	WriteHTML(w io.Writer) error
-}
-
 // bench runs a benchmark and reports.
-func (p *program) bench(ctx context.Context, o *benchOptions, measure func(ctx context.Context, profile io.Writer) (benchReport, map[string]any, error)) (err error) {
-	var profile io.Writer
-	if o.cpuProfile != "" {
-		f, err := os.Create(o.cpuProfile)
-		if err != nil {
-			return usagef("--cpuprofile: %v", err)
-		}
-		defer f.Close()
-		profile = f
+func (p *program) bench(ctx context.Context, o *benchOptions, measure func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error)) (err error) {
+	var profile bytes.Buffer
+	var to io.Writer // nil: no profile
+	if o.cpuProfile != "" || o.html != "" {
+		to = &profile
 	}
-	var page *os.File
-	if o.html != "" { // known to be writable before minutes of measuring
-		if page, err = os.Create(o.html); err != nil {
-			return usagef("--html: %v", err)
-		}
-		defer func() { err = errors.Join(err, page.Close()) }()
-	}
-	report, document, err := measure(ctx, profile)
+	pages, err := createAll(map[string]string{"html": o.html, "cpuprofile": o.cpuProfile})
 	if err != nil {
 		return err
 	}
-	if page != nil {
-		if err := report.WriteHTML(page); err != nil {
+	defer func() { err = errors.Join(err, pages.close()) }()
+	report, document, err := measure(ctx, to)
+	if err != nil {
+		return err
+	}
+	if f := pages["cpuprofile"]; f != nil {
+		if _, err := f.Write(profile.Bytes()); err != nil {
+			return fmt.Errorf("cannot write the CPU profile: %w", err)
+		}
+	}
+	if f := pages["html"]; f != nil {
+		part := benchrun.Part{Report: report, Profile: profile.Bytes()}
+		if err := benchrun.WritePage(f, "rapport bench", []benchrun.Part{part}); err != nil {
 			return err
 		}
 	}
@@ -156,11 +154,35 @@ func (p *program) bench(ctx context.Context, o *benchOptions, measure func(ctx c
 	return report.Write(p.stdout)
 }
 
-// benchProgress tells on standard error what happens.
-func (p *program) benchProgress(o *benchOptions) func(string) {
-	if *o.json {
-		return nil
+// files are by the flag that names them.
+type files map[string]*os.File
+
+// createAll makes the files that flags name, before minutes of measuring.
+func createAll(names map[string]string) (files, error) {
+	all := files{}
+	for flag, name := range names {
+		if name == "" {
+			continue
+		}
+		f, err := os.Create(name)
+		if err != nil {
+			return nil, errors.Join(usagef("--%s: %v", flag, err), all.close())
+		}
+		all[flag] = f
 	}
+	return all, nil
+}
+
+func (f files) close() error {
+	var err error
+	for _, file := range f {
+		err = errors.Join(err, file.Close())
+	}
+	return err
+}
+
+// benchProgress tells on standard error what happens.
+func (p *program) benchProgress() func(string) {
 	return func(text string) { fmt.Fprintf(p.stderr, "%s ...\n", text) }
 }
 

@@ -59,17 +59,61 @@ func TestBenchUsage(t *testing.T) {
 }
 
 func TestBenchAll(t *testing.T) {
-	got := rapport(t, strings.Fields("bench all --items 200 --profiles 1500 --sessions 50 --events 2000 --duration 1s --json")...)
+	t.Chdir(t.TempDir())
+	got := rapport(t, strings.Fields("bench all --items 200 --profiles 1500 --sessions 50 --events 2000 --duration 500ms --rounds 1 --json --html all.html")...)
 	var whole map[string]map[string]any
 	if err := json.Unmarshal([]byte(got.stdout), &whole); err != nil || got.code != 0 {
 		t.Fatalf("exit %d, %v\n%s\n%s", got.code, err, got.stdout, got.stderr)
 	}
 	for part, figure := range map[string]string{
-		"recommend": "throughput_ratio", "ingest": "batch_events_per_s", "e2e": "p99_ms",
+		"recommend": "throughput_ratio", "mixed": "p99_ratio", "ingest": "batch_events_per_s", "e2e": "p99_ms",
 		"pipeline": "events_per_s", "memory": "bytes_per_profile", "restart": "seconds",
 	} {
 		if _, ok := whole[part][figure]; !ok {
 			t.Errorf("no %s.%s", part, figure)
+		}
+	}
+	for _, figure := range []string{"throughput_ratio", "p99_ratio_half_peak", "p99_ratio_ingest"} {
+		if _, ok := whole["recommend"][figure]; !ok {
+			t.Errorf("no recommend.%s", figure)
+		}
+	}
+	page, err := os.ReadFile("all.html")
+	if err != nil || strings.Count(string(page), "<h2>") != 7 || !strings.Contains(string(page), "Where the time goes") || strings.Contains(string(page), "<script") {
+		t.Errorf("%v, a page of %d bytes", err, len(page))
+	}
+	if err := os.WriteFile("all.json", []byte(got.stdout), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := rapport(t, "bench", "compare", "all.json", "all.json"); got.code != exitDone || !strings.Contains(got.stdout, "0 worse, 0 better") {
+		t.Errorf("exit %d\n%s\n%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+func TestBenchCompare(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{
+		"old.json": `{"restart": {"seconds": 4}}`, "slower.json": `{"restart": {"seconds": 5}}`, "faster.json": `{"restart": {"seconds": 3}}`,
+		"other.json": `{"memory": {"bytes_per_profile": 3}}`, "none.json": `{"restart"`,
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for args, want := range map[string]struct {
+		code int
+		text string
+	}{
+		"old.json slower.json":        {exitFailed, "1 worse, 0 better"},
+		"old.json faster.json --json": {exitDone, `"verdict": "better"`},
+		"old.json other.json":         {exitUsage, "no figure in common"},
+		"old.json none.json":          {exitUsage, "none.json is no JSON document"},
+		"old.json missing.json":       {exitUsage, "open missing.json"},
+		"old.json":                    {exitUsage, "accepts 2 arg"},
+	} {
+		got := rapport(t, append([]string{"bench", "compare"}, strings.Fields(args)...)...)
+		if got.code != want.code || !strings.Contains(got.stdout+got.stderr, want.text) {
+			t.Errorf("compare %s: exit %d\n%s\n%s", args, got.code, got.stdout, got.stderr)
 		}
 	}
 }

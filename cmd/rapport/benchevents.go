@@ -25,12 +25,12 @@ same broker and decodes them, on as many goroutines, and does nothing else.`,
 	cmd.RunE = p.runs(func(cmd *cobra.Command, _ []string) error {
 		cfg := benchrun.IngestConfig{
 			Items: o.items, Profiles: o.profiles, Seed: o.seed, Connections: o.connections,
-			Duration: o.duration, Rounds: o.rounds, Progress: p.benchProgress(o), Sender: p.sender(),
+			Duration: o.duration, Rounds: o.rounds, Progress: p.benchProgress(), Sender: p.sender(),
 		}
 		if err := cfg.Validate(); err != nil {
 			return usagef("--%v", err)
 		}
-		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchReport, map[string]any, error) {
+		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
 			cfg.Profile = profile
 			r, err := benchrun.Ingest(ctx, cfg)
 			return r, map[string]any{"ingest": r}, err
@@ -57,15 +57,50 @@ reader of the topic of messages has it, and until the customer's profile shows t
 	cmd.RunE = p.runs(func(cmd *cobra.Command, _ []string) error {
 		cfg := benchrun.E2EConfig{
 			Items: o.items, Profiles: o.profiles, Seed: o.seed, Connections: o.connections, Rate: rate,
-			Duration: o.duration, Rounds: o.rounds, Progress: p.benchProgress(o), Sender: p.sender(),
+			Duration: o.duration, Rounds: o.rounds, Progress: p.benchProgress(), Sender: p.sender(),
 		}
 		if err := cfg.Validate(); err != nil {
 			return usagef("--%v", err)
 		}
-		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchReport, map[string]any, error) {
+		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
 			cfg.Profile = profile
 			r, err := benchrun.EndToEnd(ctx, cfg)
 			return r, map[string]any{"e2e": r}, err
+		})
+	})
+	return cmd
+}
+
+func (p *program) benchMixedCommand() *cobra.Command {
+	var sessions int
+	cmd := &cobra.Command{
+		Use:   "mixed",
+		Short: "What ingest costs the latency of /v1/recommend",
+		Long: `Finds the peak of /v1/recommend and how many single events a second are acknowledged, and then asks for
+recommendations at a quarter of their peak, in turn without ingest and beside events at half of theirs. Requests and
+events come from a process each.`,
+		Example: `  rapport bench mixed
+  rapport bench mixed --items 5000 --profiles 20000 --sessions 5000 --duration 1s   small and quick`,
+		Args: cobra.NoArgs,
+	}
+	o := newBenchOptions(cmd, 100_000, 1_000_000)
+	cmd.Flags().IntVar(&sessions, "sessions", defaultSessions, "sessions that the model has learned from")
+	cmd.RunE = p.runs(func(cmd *cobra.Command, _ []string) error {
+		cfg := benchrun.MixedConfig{
+			Items: o.items, Profiles: o.profiles, Sessions: sessions, Seed: o.seed, Connections: o.connections,
+			Duration: o.duration, Rounds: o.rounds, Progress: p.benchProgress(), Sender: p.sender(),
+		}
+		if err := cfg.Validate(); err != nil {
+			return usagef("--%v", err)
+		}
+		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
+			cfg.Profile = profile
+			r, err := benchrun.Mixed(ctx, cfg)
+			if err != nil {
+				return nil, nil, err
+			}
+			ratio := map[string]any{"p99_ratio_ingest": r.P99Ratio, "p99_ratio_ingest_range": r.P99RatioRange}
+			return r, map[string]any{"recommend": ratio, "mixed": r}, nil
 		})
 	})
 	return cmd
