@@ -3,6 +3,7 @@ package streams
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 	"unicode/utf8"
 )
 
@@ -31,16 +32,39 @@ type wireDeadLetter struct {
 	Reason string          `json:"reason"`
 	Detail string          `json:"detail"`
 	Number string          `json:"number,omitempty"`
-	At     int64           `json:"at"`
+	At     wireTime        `json:"at"`
 	Event  json.RawMessage `json:"event,omitempty"`
 	Bytes  []byte          `json:"bytes,omitempty"`
+}
+
+// wireTime is Unix ms, written as RFC 3339 in UTC like every time of the API;
+// letters of before were written with the number.
+type wireTime int64
+
+func (t wireTime) MarshalJSON() ([]byte, error) {
+	const last = 253402300799999 // of the year 9999; a record may claim any time
+	return json.Marshal(time.UnixMilli(min(max(int64(t), 0), last)).UTC())
+}
+
+func (t *wireTime) UnmarshalJSON(b []byte) error {
+	var ms int64
+	if json.Unmarshal(b, &ms) == nil {
+		*t = wireTime(ms)
+		return nil
+	}
+	var at time.Time
+	if err := json.Unmarshal(b, &at); err != nil {
+		return err
+	}
+	*t = wireTime(at.UnixMilli())
+	return nil
 }
 
 // MarshalJSON writes {"reason","detail","number","at","event"}. The event is
 // the JSON value as received, or a string with its text where that is no valid
 // JSON, or `bytes` in base64 where it is no UTF-8 either.
 func (d DeadLetter) MarshalJSON() ([]byte, error) {
-	w := wireDeadLetter{Reason: d.Reason, Detail: d.Detail, Number: d.Number, At: d.At}
+	w := wireDeadLetter{Reason: d.Reason, Detail: d.Detail, Number: d.Number, At: wireTime(d.At)}
 	switch {
 	case len(d.Event) == 0:
 	case !utf8.Valid(d.Event):
@@ -63,7 +87,7 @@ func (d *DeadLetter) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &w); err != nil {
 		return fmt.Errorf("cannot decode dead letter: %w", err)
 	}
-	*d = DeadLetter{Reason: w.Reason, Detail: w.Detail, Number: w.Number, At: w.At, Event: w.Event}
+	*d = DeadLetter{Reason: w.Reason, Detail: w.Detail, Number: w.Number, At: int64(w.At), Event: w.Event}
 	switch {
 	case w.Bytes != nil:
 		d.Event = w.Bytes

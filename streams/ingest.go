@@ -34,6 +34,10 @@ var (
 	ErrEventSize = errors.New("an event has at most 32768 bytes; send fewer properties")
 )
 
+// ErrOperatorOnly is the Err of an alias call that takes identifiers apart
+// without IngestOptions.Operator.
+var ErrOperatorOnly error = invalid("context.unlink", "needs an admin key")
+
 // Call is one event of a request, ready for the log.
 type Call struct {
 	Index     int    // place in the batch, from 0
@@ -165,11 +169,11 @@ func (d *Decoder) prepare(c *Call, e *edits, o *IngestOptions) {
 		src := source{logged: o.Now, history: o.History}
 		c.Err = d.decode(c.JSON, &src, event)
 	}
+	if undo, permit := event.Unlink(); c.Err == nil && (undo || permit) && !o.Operator {
+		c.Err = ErrOperatorOnly
+	}
 	if c.Err == nil && o.Verify != nil {
 		c.Err = d.restrict(c, o, event)
-	}
-	if undo, permit := event.Unlink(); c.Err == nil && (undo || permit) && !o.Operator {
-		c.Err = invalid("context.unlink", "needs an admin key")
 	}
 	c.MessageID = event.MessageID
 	if c.Err != nil {

@@ -155,7 +155,7 @@ func TestParseIngestPublic(t *testing.T) {
 
 func TestDeadLetter(t *testing.T) {
 	for _, c := range []struct{ event, want string }{
-		{`{"a":1}`, `,"event":{"a":1}}`}, {`{"a":`, `,"event":"{\"a\":"}`}, {"", `"at":5}`}, {"\xff", `,"bytes":"/w=="}`},
+		{`{"a":1}`, `,"event":{"a":1}}`}, {`{"a":`, `,"event":"{\"a\":"}`}, {"", `"at":"1970-01-01T00:00:00.005Z"}`}, {"\xff", `,"bytes":"/w=="}`},
 		{`"text"`, `,"event":"\"text\""}`},
 	} {
 		in := DeadLetter{Reason: ReasonInvalid, Detail: "d", Number: "events/1/2", At: 5, Event: []byte(c.event)}
@@ -181,5 +181,26 @@ func TestRefusedCallsKeepTheirID(t *testing.T) {
 		if calls[i].Err == nil || calls[i].MessageID != want {
 			t.Errorf("call %d: id %q, %v", i, calls[i].MessageID, calls[i].Err)
 		}
+	}
+}
+
+func TestTimesOfDeadLetters(t *testing.T) {
+	for ms, text := range map[int64]string{
+		1433224334000: "2015-06-02T05:52:14Z", 1: "1970-01-01T00:00:00.001Z", -5: "1970-01-01T00:00:00Z", 1 << 62: "9999-12-31T23:59:59.999Z",
+	} {
+		b, err := json.Marshal(DeadLetter{At: ms})
+		if err != nil || !strings.Contains(string(b), `"at":"`+text+`"`) {
+			t.Errorf("%d: %s, %v", ms, b, err)
+		}
+	}
+	for text, want := range map[string]int64{`"2015-06-02T05:52:14Z"`: 1433224334000, `1433224334000`: 1433224334000} {
+		var d DeadLetter
+		if err := json.Unmarshal([]byte(`{"reason":"invalid","at":`+text+`}`), &d); err != nil || d.At != want {
+			t.Errorf("%s: %d, %v", text, d.At, err)
+		}
+	}
+	var d DeadLetter
+	if json.Unmarshal([]byte(`{"reason":"invalid","at":"soon"}`), &d) == nil {
+		t.Error("a word was taken for a time")
 	}
 }

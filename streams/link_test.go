@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -22,6 +23,10 @@ func TestOnlyAnOperatorTakesIdentifiersApart(t *testing.T) {
 			if refused := calls[0].Err != nil; refused != (wants && !operator) {
 				t.Errorf("unlink %s, operator %v: %v", tc.value, operator, calls[0].Err)
 			}
+		}
+		stranger := IngestOptions{NewID: func() string { return "m" }, Verify: func(Identifier, string) bool { return false }}
+		if calls, err := d.ParseIngest("alias", []byte(body), stranger); err != nil || errors.Is(calls[0].Err, ErrOperatorOnly) != (tc.undo || tc.permit) {
+			t.Errorf("unlink %s with a public key: %v, %v", tc.value, calls[0].Err, err)
 		}
 		var e Event
 		if err := d.Decode(&Record{Value: []byte(`{"type":"alias",` + body[1:])}, &e); err != nil {

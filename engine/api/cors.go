@@ -29,23 +29,27 @@ func (s *Server) allowOrigin(ctx *fasthttp.RequestCtx) bool {
 	return true
 }
 
-// preflight answers OPTIONS of a write route. Libraries send headers of their
+// preflight answers OPTIONS of a path: what it takes, and to a browser on
+// another page's behalf, where it may call it. Libraries send headers of their
 // own (X-Retry-Count, AnonymousId), so whatever is asked for is allowed.
-func (s *Server) preflight(ctx *fasthttp.RequestCtx) {
-	s.requestID(ctx)
-	ctx.SetStatusCode(fasthttp.StatusNoContent)
-	if !s.allowOrigin(ctx) {
-		return
+func (s *Server) preflight(cors bool, methods string) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		s.requestID(ctx)
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		h := &ctx.Response.Header
+		h.Set(fasthttp.HeaderAllow, methods)
+		if !cors || !s.allowOrigin(ctx) {
+			return
+		}
+		h.Set(fasthttp.HeaderAccessControlAllowMethods, "GET, POST, OPTIONS")
+		headers := ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestHeaders)
+		if len(headers) > 0 && len(headers) <= 1024 && headerList(headers) {
+			h.SetBytesV(fasthttp.HeaderAccessControlAllowHeaders, headers)
+		} else {
+			h.Set(fasthttp.HeaderAccessControlAllowHeaders, "Authorization, Content-Type, Content-Encoding, X-Request-ID, X-Retry-Count")
+		}
+		h.Set(fasthttp.HeaderAccessControlMaxAge, "7200")
 	}
-	h := &ctx.Response.Header
-	h.Set(fasthttp.HeaderAccessControlAllowMethods, "GET, POST, OPTIONS")
-	headers := ctx.Request.Header.Peek(fasthttp.HeaderAccessControlRequestHeaders)
-	if len(headers) > 0 && len(headers) <= 1024 && headerList(headers) {
-		h.SetBytesV(fasthttp.HeaderAccessControlAllowHeaders, headers)
-	} else {
-		h.Set(fasthttp.HeaderAccessControlAllowHeaders, "Authorization, Content-Type, Content-Encoding, X-Request-ID, X-Retry-Count")
-	}
-	h.Set(fasthttp.HeaderAccessControlMaxAge, "7200")
 }
 
 // headerList reports whether b can be a list of header names.

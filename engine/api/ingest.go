@@ -155,7 +155,10 @@ func reasonOf(err error) string {
 func (s *Server) refuseSingle(ctx *fasthttp.RequestCtx, err error) {
 	s.metrics.refused.Inc()
 	status := fasthttp.StatusBadRequest
-	if reasonOf(err) == streams.ReasonTooLarge {
+	switch {
+	case errors.Is(err, streams.ErrOperatorOnly):
+		status = fasthttp.StatusForbidden
+	case reasonOf(err) == streams.ReasonTooLarge:
 		status = fasthttp.StatusRequestEntityTooLarge
 	}
 	s.problem(ctx, status, err.Error())

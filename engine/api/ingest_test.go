@@ -196,3 +196,11 @@ func TestHistoryTicksByEventTime(t *testing.T) {
 	s.engine.live = true
 	send("2016-08-01T01:00:00Z").want(t, 409, "live")
 }
+
+func TestTakingIdentifiersApartNeedsAnAdminKey(t *testing.T) {
+	s := start(t, Options{Keys: threeKeys, IdentitySecret: "x"})
+	const call = `{"userId":"42","previousId":"email:a@b.c","context":{"unlink":true}}`
+	for key, status := range map[string]int{"w1": 403, "r1": 403, "a1": 200} {
+		s.post("/v1/alias", call, "Authorization", "Bearer "+key).want(t, status, "")
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,16 +81,21 @@ func (s *Server) router() *router.Router {
 	r := router.New()
 	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
 	r.HandleOPTIONS = false
-	preflight := map[string]bool{}
+	methods := map[string][]string{}
 	for i := range s.routes {
 		rt := &s.routes[i]
 		r.Handle(rt.method, rt.path, s.serve(rt))
+		methods[rt.path] = append(methods[rt.path], rt.method)
 		if rt.method == fasthttp.MethodGet { // the server leaves out the body
 			r.HEAD(rt.path, s.serve(rt))
+			methods[rt.path] = append(methods[rt.path], fasthttp.MethodHead)
 		}
-		if rt.cors && !preflight[rt.path] {
-			preflight[rt.path] = true
-			r.OPTIONS(rt.path, s.preflight)
+	}
+	for i := range s.routes {
+		rt := &s.routes[i]
+		if list := methods[rt.path]; list != nil {
+			delete(methods, rt.path)
+			r.OPTIONS(rt.path, s.preflight(rt.cors, strings.Join(append(list, fasthttp.MethodOptions), ", ")))
 		}
 	}
 	other := &route{method: "", path: "other", index: len(s.routes)}
