@@ -48,6 +48,8 @@ var owners = map[string][]string{
 	"google.golang.org/protobuf":                     {"engine/profiles", "rules"},
 	"github.com/planetscale/vtprotobuf":              {"engine/profiles"},
 	"github.com/standard-webhooks/standard-webhooks": {"streams/delivery"},
+	"github.com/wneessen/go-mail":                    {"streams/delivery"},
+	"github.com/emersion/go-smtp":                    {"streams/delivery"}, // a mail server for tests
 	"github.com/nyaruka/phonenumbers":                {"streams"},
 	"github.com/spf13/cobra":                         {"cmd"},
 	"github.com/spf13/pflag":                         {"cmd"},
