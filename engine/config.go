@@ -19,6 +19,7 @@ type Config struct {
 	DataLimit        Size               `yaml:"data_limit" doc:"most that the embedded broker may keep on disk; ingest answers 503 above it. At least 100MB"`
 	Memory           Size               `yaml:"memory" doc:"what customers' profiles may take in memory, at least 10MB; above it those that changed least recently are left to the snapshot store, and read back with their next event. The process needs about as much again for the collector, and more for the recommender. 0: no limit"`
 	Rules            string             `yaml:"rules" doc:"directory of rules (*.yaml); where there is none, the built-in triggers and placements"`
+	Templates        string             `yaml:"templates" doc:"directory of message templates (*.html, *.txt); a message without one gets the built-in template"`
 	Partitions       int                `yaml:"partitions" doc:"partitions of the events topic when it is created, 1 to 1024"`
 	Kafka            KafkaConfig        `yaml:"kafka"`
 	Redis            RedisConfig        `yaml:"redis"`
@@ -86,6 +87,8 @@ type IdentityConfig struct {
 type SinksConfig struct {
 	Webhook *WebhookSink `yaml:"webhook"`
 	SMTP    *SMTPSink    `yaml:"smtp"`
+	HTTP    *HTTPSink    `yaml:"http"`
+	Kafka   *KafkaSink   `yaml:"kafka"`
 	Log     *LogSink     `yaml:"log"`
 }
 
@@ -98,9 +101,27 @@ type WebhookSink struct {
 
 // SMTPSink sends e-mail.
 type SMTPSink struct {
-	Addr     string   `yaml:"addr" doc:"mail server, host:port"`
-	From     string   `yaml:"from" doc:"sender's address"`
+	Addr     string   `yaml:"addr" doc:"mail server, host:port; TLS from the beginning on port 465, else STARTTLS where the server offers it"`
+	From     string   `yaml:"from" doc:"sender's address, such as shop@example or Shop <shop@example>"`
+	User     string   `yaml:"user" doc:"user name at the mail server; empty sends without logging in"`
+	Password string   `yaml:"password" doc:"password at the mail server"`
 	Channels []string `yaml:"channels" doc:"channels that the sink serves; empty: email"`
+}
+
+// HTTPSink makes requests to a provider of SMS, push or chat messages. URL, Body
+// and the values of Headers are Go templates over the message's JSON.
+type HTTPSink struct {
+	URL      string            `yaml:"url" doc:"where requests go to, http or https; a template: {{.to}} is the receiver"`
+	Method   string            `yaml:"method" doc:"POST, PUT, PATCH or GET; empty: POST"`
+	Headers  map[string]string `yaml:"headers" doc:"headers of the request; their values are templates"`
+	Body     string            `yaml:"body" doc:"template of the body, over the message's JSON with subject, text and html as its template renders them; empty: the message's JSON"`
+	Channels []string          `yaml:"channels" doc:"channels that the sink serves; empty: http"`
+}
+
+// KafkaSink leaves messages to whoever else reads the topic, and reports what
+// became of them.
+type KafkaSink struct {
+	Channels []string `yaml:"channels" doc:"channels whose messages others take from the topic messages; empty: kafka"`
 }
 
 // LogSink writes messages to the process's log.
@@ -116,6 +137,7 @@ func DefaultConfig() Config {
 		Data:             "./data",
 		DataLimit:        4 * GB,
 		Rules:            "./rules",
+		Templates:        "./templates",
 		Partitions:       16,
 		Kafka:            KafkaConfig{Prefix: "rapport."},
 		CORS:             CORSConfig{Origins: []string{"*"}},

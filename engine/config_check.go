@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net"
 	"net/mail"
 	"net/url"
@@ -15,6 +16,8 @@ import (
 
 	"golang.org/x/text/currency"
 	"golang.org/x/text/language"
+
+	"github.com/rapport-engine/rapport/streams/delivery"
 )
 
 // Warnings are what is allowed but hardly meant, for `rapport check` and the log.
@@ -29,9 +32,6 @@ func (c Config) Warnings() []Problem {
 	}
 	if c.Sinks.Webhook != nil && c.Sinks.Webhook.Secret == "" {
 		warn("sinks.webhook.secret: is empty: the receiver cannot tell our messages from others'")
-	}
-	if c.Sinks.SMTP != nil {
-		warn("sinks.smtp: this version sends no e-mail by itself; messages for it go to the log")
 	}
 	return list
 }
@@ -243,12 +243,40 @@ func (b *configBuilder) checkSinks() {
 		if _, err := mail.ParseAddress(m.From); err != nil {
 			b.problem("sinks.smtp.from", "must be an e-mail address, not %q", m.From)
 		}
+		if m.User == "" && m.Password != "" {
+			b.problem("sinks.smtp.user", "must be given with a password")
+		}
 		b.checkChannels("sinks.smtp", m.Channels, "email", taken)
+	}
+	if h := s.HTTP; h != nil {
+		b.checkHTTPSink(h)
+		b.checkChannels("sinks.http", h.Channels, "http", taken)
+	}
+	if k := s.Kafka; k != nil {
+		b.checkChannels("sinks.kafka", k.Channels, "kafka", taken)
 	}
 	if l := s.Log; l != nil {
 		b.checkChannels("sinks.log", l.Channels, "log", taken)
 	}
 }
+
+// checkHTTPSink tries the templates of the request, too.
+func (b *configBuilder) checkHTTPSink(h *HTTPSink) {
+	methods := []string{"", "POST", "PUT", "PATCH", "GET"}
+	if !slices.Contains(methods, h.Method) {
+		b.problem("sinks.http.method", "must be POST, PUT, PATCH or GET, not %q", h.Method)
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.Headers)) {
+		if !headerPattern.MatchString(name) {
+			b.problem("sinks.http.headers", "%q is no name of a header", name)
+		}
+	}
+	if _, err := delivery.NewHTTP(httpConfig(h)); err != nil {
+		b.problem("sinks.http", "%v", err)
+	}
+}
+
+var headerPattern = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
 
 func webhookSecret(secret string) bool {
 	text, ok := strings.CutPrefix(secret, "whsec_")

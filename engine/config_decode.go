@@ -163,6 +163,8 @@ func (b *configBuilder) decodeValue(path string, node ast.Node, v reflect.Value)
 		b.decodeStruct(path, node, v)
 	case v.Kind() == reflect.Slice:
 		b.decodeList(path, node, v)
+	case v.Type() == textsType:
+		b.decodeTexts(path, node, v)
 	case v.Kind() == reflect.Map:
 		b.decodeRates(path, node, v)
 	default:
@@ -208,6 +210,22 @@ func (b *configBuilder) decodeRates(path string, node ast.Node, v reflect.Value)
 		}
 	})
 	v.Set(reflect.ValueOf(rates))
+}
+
+func (b *configBuilder) decodeTexts(path string, node ast.Node, v reflect.Value) {
+	values, ok := b.mapping(path, node)
+	if !ok {
+		return
+	}
+	texts := map[string]string{}
+	b.eachKey(path, values, func(key string, _ *token.Token, value ast.Node) {
+		text, ok := stringValue(value)
+		if !ok {
+			b.at(value.GetToken(), "%s: must be a text, not %s; quote it", join(path, key), describe(value))
+		}
+		texts[key] = text
+	})
+	v.Set(reflect.ValueOf(texts))
 }
 
 // decodeScalar checks that the YAML type is the field's, then reads the text.

@@ -87,8 +87,13 @@ func TestConfigFullSample(t *testing.T) {
 			URL: "https://crm.example/hook", Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 			Channels: []string{"webhook", "push", "sms"},
 		},
-		SMTP: &SMTPSink{Addr: "mail.example:587", From: "shop@example", Channels: []string{"email"}},
-		Log:  &LogSink{},
+		SMTP: &SMTPSink{Addr: "mail.example:587", From: "shop@example", User: "shop", Password: "p", Channels: []string{"email"}},
+		HTTP: &HTTPSink{
+			URL: "https://sms.example/v1/messages", Headers: map[string]string{"Authorization": "Bearer k", "X-Id": "{{.id}}"},
+			Body: "{\"to\": {{json .to}}, \"text\": {{json .text}}}\n", Channels: []string{"messenger"},
+		},
+		Kafka: &KafkaSink{Channels: []string{"kiosk"}},
+		Log:   &LogSink{},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

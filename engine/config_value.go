@@ -115,6 +115,7 @@ func formatDuration(d time.Duration) string {
 var (
 	durationType = reflect.TypeFor[time.Duration]()
 	sizeType     = reflect.TypeFor[Size]()
+	textsType    = reflect.TypeFor[map[string]string]()
 )
 
 // setText sets a scalar, a list of texts or a map of numbers from the text form
@@ -148,6 +149,8 @@ func setText(v reflect.Value, text string) error {
 		v.SetBool(text == "true")
 	case v.Kind() == reflect.Slice:
 		v.Set(reflect.ValueOf(splitList(text)))
+	case v.Type() == textsType:
+		return setTexts(v, text)
 	case v.Kind() == reflect.Map:
 		return setRates(v, text)
 	default:
@@ -181,6 +184,19 @@ func setRates(v reflect.Value, text string) error {
 	return nil
 }
 
+func setTexts(v reflect.Value, text string) error {
+	texts := map[string]string{}
+	for _, part := range splitList(text) {
+		name, value, ok := strings.Cut(part, "=")
+		if !ok {
+			return fmt.Errorf("must be names and texts such as Authorization=Bearer x, not %q", text)
+		}
+		texts[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	v.Set(reflect.ValueOf(texts))
+	return nil
+}
+
 // textOf is the inverse of setText, for the reference.
 func textOf(v reflect.Value) string {
 	switch x := v.Interface().(type) {
@@ -192,6 +208,13 @@ func textOf(v reflect.Value) string {
 		parts := make([]string, 0, len(x))
 		for k, f := range x {
 			parts = append(parts, k+"="+strconv.FormatFloat(f, 'f', -1, 64))
+		}
+		sort.Strings(parts)
+		return strings.Join(parts, ",")
+	case map[string]string:
+		parts := make([]string, 0, len(x))
+		for k, text := range x {
+			parts = append(parts, k+"="+text)
 		}
 		sort.Strings(parts)
 		return strings.Join(parts, ",")

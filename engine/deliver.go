@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"os"
 	"strings"
 	"sync"
 
@@ -56,42 +55,6 @@ func (e *Engine) newDeliveries() (map[string]*delivery.Delivery, error) {
 
 // deliveryGroup begins the names of the sinks' consumer groups.
 const deliveryGroup = "delivery."
-
-// sinks makes the configured sinks; `log` is always there, for what no other
-// serves.
-func (e *Engine) sinks() ([]delivery.Sink, delivery.Routes, error) {
-	channels := map[string][]string{}
-	out := e.opts.MessageLog
-	if out == nil {
-		out = os.Stdout
-	}
-	list := []delivery.Sink{delivery.NewLog(out)}
-	if c := e.cfg.Sinks.Log; c != nil {
-		channels[delivery.LogName] = c.Channels
-	}
-	if c := e.cfg.Sinks.Webhook; c != nil {
-		hook, err := delivery.NewWebhook(delivery.WebhookConfig{URL: c.URL, Secret: c.Secret})
-		if err != nil {
-			return nil, delivery.Routes{}, err
-		}
-		list = append(list, hook)
-		channels[hook.Name()] = c.Channels
-	}
-	routes, err := delivery.NewRoutes(channels)
-	return list, routes, err
-}
-
-// deliveryGroups are the consumer groups that still need messages.
-func (e *Engine) deliveryGroups() []string {
-	if e.opts.Quiet {
-		return nil
-	}
-	groups := []string{deliveryGroup + delivery.LogName}
-	if e.cfg.Sinks.Webhook != nil {
-		groups = append(groups, deliveryGroup+"webhook")
-	}
-	return groups
-}
 
 // report appends what became of a message to the customer's events.
 func (e *Engine) report(ctx context.Context, rec streams.Record) error {

@@ -29,9 +29,9 @@ type checkProblem struct {
 func (p *program) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Validate configuration and rules without starting anything",
-		Long: `Validates the configuration and the rules that 'rapport serve' would use. Everything wrong is printed
-at once, one problem a line as file:line:column: text. Exit code 0: nothing wrong; 2: problems.`,
+		Short: "Validate configuration, rules and templates without starting anything",
+		Long: `Validates the configuration, the rules and the message templates that 'rapport serve' would use. Everything
+wrong is printed at once, one problem a line as file:line:column: text. Exit code 0: nothing wrong; 2: problems.`,
 		Example: `  rapport check
   rapport check --config shop.yaml --rules ./rules
   rapport check --json`,
@@ -61,6 +61,9 @@ func check(flags *configFlags, env []string) (*checkAnswer, error) {
 	} else if err != nil {
 		return nil, err
 	} else {
+		for _, p := range cfg.TemplateProblems() {
+			answer.Problems = append(answer.Problems, checkProblem(p))
+		}
 		for _, p := range cfg.Warnings() {
 			answer.Warnings = append(answer.Warnings, checkProblem(p))
 		}

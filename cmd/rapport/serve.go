@@ -35,6 +35,9 @@ listens on 127.0.0.1:8080. It stops cleanly at SIGINT and SIGTERM.`,
 		if err != nil {
 			return err
 		}
+		if problems := cfg.TemplateProblems(); len(problems) > 0 {
+			return &engine.ConfigError{Problems: problems}
+		}
 		return p.serve(cmd.Context(), cfg, *accept)
 	})
 	return cmd

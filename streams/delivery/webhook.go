@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -64,14 +63,7 @@ func NewWebhook(c WebhookConfig) (*Webhook, error) {
 			return nil, errors.New(`cannot use webhook secret: must be "whsec_" and base64`)
 		}
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 32
-	w.client = &http.Client{
-		Transport: transport,
-		Timeout:   c.Timeout,
-		// A redirected POST would lose its body or its receiver's intent.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	w.client = httpClient(c.Timeout)
 	return w, nil
 }
 
@@ -92,23 +84,7 @@ func (w *Webhook) Send(ctx context.Context, m *streams.Message, body []byte) err
 	if err := w.sign(req, m.ID, body); err != nil {
 		return &SendError{Err: err, Permanent: true}
 	}
-	res, err := w.client.Do(req)
-	if err != nil {
-		return fmt.Errorf("cannot post message: %w", err)
-	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if res.StatusCode/100 == 2 {
-		if err != nil {
-			return fmt.Errorf("cannot read answer: %w", err)
-		}
-		return nil
-	}
-	return &SendError{
-		Err:        fmt.Errorf("the receiver answered %s: %s", res.Status, excerpt(answer)),
-		Permanent:  permanent(res.StatusCode),
-		RetryAfter: retryAfter(res.Header.Get("Retry-After"), w.now()),
-	}
+	return post(w.client, req, w.now)
 }
 
 // sign sets the headers of a request.
