@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 // the flags and docs/configuration.md are made from.
 type Config struct {
 	Listen           string             `yaml:"listen" doc:"address of the HTTP API, host:port; port 0 takes a free one. Without keys only a loopback address is allowed"`
+	URL              string             `yaml:"url" doc:"public address of the HTTP API, for links in messages, such as https://rapport.shop.example; empty: http:// and listen"`
 	Admin            string             `yaml:"admin" doc:"address of the admin listener (metrics, profiling); empty turns it off"`
 	Data             string             `yaml:"data" doc:"directory of the embedded broker and the snapshots"`
 	DataLimit        Size               `yaml:"data_limit" doc:"most that the embedded broker may keep on disk; ingest answers 503 above it. At least 100MB"`
@@ -127,6 +129,18 @@ type KafkaSink struct {
 // LogSink writes messages to the process's log.
 type LogSink struct {
 	Channels []string `yaml:"channels" doc:"channels that the sink serves; empty: log"`
+}
+
+// PublicURL is where customers reach the API: URL, else what it listens on; ""
+// where neither says.
+func (c Config) PublicURL() string {
+	if c.URL != "" {
+		return c.URL
+	}
+	if _, port, err := net.SplitHostPort(c.Listen); err != nil || port == "0" {
+		return ""
+	}
+	return "http://" + c.Listen
 }
 
 // DefaultConfig is the configuration of a process that is told nothing.

@@ -71,6 +71,9 @@ func (b *configBuilder) checkBasics() {
 	if c.Admin == c.Listen && !strings.HasSuffix(c.Admin, ":0") {
 		b.problem("admin", "must not be the same address as listen")
 	}
+	if u, err := url.Parse(c.URL); c.URL != "" && (err != nil || !webURL(u)) {
+		b.problem("url", "must be a URL such as https://rapport.shop.example, not %q", c.URL)
+	}
 	if c.Data == "" {
 		b.problem("data", "must name a directory")
 	}

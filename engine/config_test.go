@@ -68,6 +68,7 @@ func TestConfigFullSample(t *testing.T) {
 	}
 	want := DefaultConfig()
 	want.Listen, want.Admin = "0.0.0.0:9000", ""
+	want.URL = "https://rapport.shop.example"
 	want.DataLimit, want.Memory = 1500*MB, 4*GB
 	want.Partitions = 32
 	want.Kafka = KafkaConfig{

@@ -67,7 +67,7 @@ func (e *Engine) checkMessage(ctx context.Context, m *streams.Message) string {
 	switch {
 	case e.Live() && !m.Expires.IsZero() && m.Expires.UnixMilli() <= e.Now():
 		return "expired"
-	case len(m.Data.Items) > 0 && !e.anyAvailable(m.Data.Items):
+	case e.outdated(m):
 		return "unavailable"
 	}
 	var p profiles.Profile

@@ -122,7 +122,7 @@ func (e *Engine) newWorker(id int32) *worker {
 	w.outbox.prev = w.state.Effects
 	w.env = rules.Env{
 		Past:    map[int64]*rules.Set{},
-		Catalog: w.item, Secret: e.cfg.Secret, Timezone: e.settings.Timezone, CartTTL: e.settings.Profile.CartTTL,
+		Catalog: w.item, Secret: e.cfg.Secret, URL: e.cfg.PublicURL(), Timezone: e.settings.Timezone, CartTTL: e.settings.Profile.CartTTL,
 		Decode: func(run *profiles.Run, ev *streams.Event) error {
 			return w.decoder.DecodeStored(run.Event, run.StartedBy, run.EventAt, run.EventLoggedAt, ev)
 		},

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"github.com/rapport-engine/rapport/engine/profiles"
+	"github.com/rapport-engine/rapport/streams"
 )
 
 // freeChannels need neither address nor consent: who receives them decides.
@@ -29,6 +30,15 @@ func (o *policy) address(p *profiles.Profile, channel string, transactional bool
 		return "", ReasonNoConsent
 	}
 	return to, ""
+}
+
+// unsubscribeURL is the link that ends the messages in the channel of m, for
+// channels that carry it to an address.
+func (e *Env) unsubscribeURL(m *streams.Message) string {
+	if e == nil || m.To == "" {
+		return ""
+	}
+	return streams.Unsubscribe{Profile: m.Profile, Channel: m.Channel, Message: m.ID}.URL(e.URL, e.Secret)
 }
 
 func suppressed(p *profiles.Profile, channel string) bool {

@@ -59,6 +59,7 @@ func (t *Turn) send(trig *Trigger, run *profiles.Run, i int, due int64) string {
 	}
 	m := t.message(trig, s, run, i)
 	m.Channel, m.To = channel, to
+	m.UnsubscribeURL = t.Env.unsubscribeURL(&m)
 	m.At, m.Expires = time.UnixMilli(due).UTC(), time.UnixMilli(expires).UTC()
 	if c := t.set.coupons[s.coupon]; c != nil {
 		m.Data.Coupon = c.issue(t.Env.secret(), run, due)

@@ -15,8 +15,10 @@ type Env struct {
 	// Catalog answers the item as of this place in the log, nil when unknown.
 	// A nil func knows no item.
 	Catalog func(id string) *streams.Item
-	// Secret makes coupons unguessable.
+	// Secret makes coupons unguessable, and signs the links to unsubscribe.
 	Secret string
+	// URL is the public address of the API, for those links; "" for none.
+	URL string
 	// Timezone is the IANA zone of customers whose own is unknown; "" is UTC.
 	Timezone string
 	// Number is that of the rules in force, 0 where they came with no record;

@@ -114,7 +114,7 @@ func startServer(ctx context.Context, cfg engine.Config, opts engine.Options) (*
 func newAPI(cfg engine.Config, e *engine.Engine, log *slog.Logger, metrics *prometheus.Registry) (*api.Server, error) {
 	return api.New(e, api.Options{
 		Listen: cfg.Listen, AdminListen: cfg.Admin,
-		Keys: api.Keys(cfg.Keys), CORSOrigins: cfg.CORS.Origins, IdentitySecret: cfg.IdentitySecret,
+		Keys: api.Keys(cfg.Keys), CORSOrigins: cfg.CORS.Origins, IdentitySecret: cfg.IdentitySecret, Secret: cfg.Secret,
 		Decoder: &streams.Decoder{Region: cfg.Region}, CartTTL: cfg.CartTTL,
 		Logger: log, Registerer: metrics, Gatherer: metrics,
 	})

@@ -38,11 +38,14 @@ func sampleBody(r *route) string {
 }
 
 func samplePath(r *route) string {
+	if r.path == streams.UnsubscribePath {
+		return strings.TrimPrefix(streams.Unsubscribe{Profile: "user:42", Channel: "email"}.URL("http://x", "links"), "http://x")
+	}
 	return strings.NewReplacer("{writeKey}", "w1", "{id}", "user:42", "{name}", "abandoned_cart").Replace(r.path)
 }
 
 func TestKeysOpenWhatTheirScopeMay(t *testing.T) {
-	s := start(t, Options{Keys: threeKeys})
+	s := start(t, Options{Keys: threeKeys, Secret: "links"})
 	s.engine.profiles["user:42"] = &profiles.Profile{Id: "user:42"}
 	for i := range s.server.routes {
 		r := &s.server.routes[i]

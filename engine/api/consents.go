@@ -91,7 +91,12 @@ func (s *Server) consentRecord(id streams.Identifier, in *consentsInput) (stream
 	if err != nil {
 		return streams.Record{}, err
 	}
-	calls, err := s.opts.Decoder.ParseIngest("identify", value, streams.IngestOptions{Now: now.UnixMilli()})
+	return s.ownRecord("identify", value, now)
+}
+
+// ownRecord makes the record of a call that this server made itself.
+func (s *Server) ownRecord(endpoint string, value []byte, now time.Time) (streams.Record, error) {
+	calls, err := s.opts.Decoder.ParseIngest(endpoint, value, streams.IngestOptions{Now: now.UnixMilli()})
 	if err != nil {
 		return streams.Record{}, err
 	}

@@ -96,7 +96,7 @@ func resolve(doc object, ref string) object {
 }
 
 func TestAnswersAreAsDescribed(t *testing.T) {
-	s := start(t, Options{Keys: threeKeys})
+	s := start(t, Options{Keys: threeKeys, Secret: "links"})
 	doc := document(t)
 	shopper(t, s)
 	stock := int64(3)
@@ -163,9 +163,11 @@ func answerAs(doc, op object, r reply) error {
 	if !ok {
 		return fmt.Errorf("content type %q is not described", r.header.Get("Content-Type"))
 	}
-	var v any
-	if err := json.Unmarshal(r.body, &v); err != nil {
-		return err
+	var v any = string(r.body)
+	if strings.Contains(r.header.Get("Content-Type"), "json") {
+		if err := json.Unmarshal(r.body, &v); err != nil {
+			return err
+		}
 	}
 	return conforms(doc, media["schema"].(object), v, "$")
 }

@@ -33,6 +33,8 @@ type Options struct {
 	// IdentitySecret signs the identifiers that browsers send; "" believes
 	// them unsigned.
 	IdentitySecret string
+	// Secret has signed the unsubscribe links in messages; "" believes none.
+	Secret string
 	// Decoder validates events and normalises identifiers; nil: one that
 	// reads only phone numbers with a country code.
 	Decoder *streams.Decoder

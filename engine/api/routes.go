@@ -1,6 +1,10 @@
 package api
 
-import "github.com/valyala/fasthttp"
+import (
+	"github.com/valyala/fasthttp"
+
+	"github.com/rapport-engine/rapport/streams"
+)
 
 // route is one line of the API.
 type route struct {
@@ -41,6 +45,8 @@ func (s *Server) table() []route {
 		{method: "POST", path: "/v1/triggers/validate", scope: scopeAdmin, maxBody: maxRules, handle: s.validateTriggers},
 		{method: "GET", path: "/v1/triggers/{name}/stats", scope: scopeAdmin, handle: s.triggerStats},
 		{method: "GET", path: "/v1/segments", scope: scopeAdmin, handle: s.segments},
+		{method: "GET", path: streams.UnsubscribePath, noStore: true, handle: s.unsubscribeAsk},
+		{method: "POST", path: streams.UnsubscribePath, noStore: true, maxBody: maxQuery, handle: s.unsubscribe},
 		{method: "GET", path: "/healthz", handle: s.healthz},
 		{method: "GET", path: "/readyz", handle: s.readyz},
 		{method: "GET", path: "/openapi.json", handle: s.openapiJSON},

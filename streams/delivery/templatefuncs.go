@@ -3,6 +3,7 @@ package delivery
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strconv"
 	"text/template"
 )
@@ -12,6 +13,7 @@ var templateFuncs = template.FuncMap{
 	"json":   jsonText,
 	"number": number,
 	"money":  money,
+	"link":   link,
 }
 
 // jsonText is a value as JSON: "body": {{json .text}}.
@@ -37,4 +39,20 @@ func money(v any) string {
 		return strconv.FormatInt(int64(f), 10)
 	}
 	return strconv.FormatFloat(f, 'f', 2, 64)
+}
+
+// link is a URL with the message's id as rpt_mid, so that what the customer does
+// there counts for the message: {{link .url $.id}}.
+func link(address, id any) string {
+	text, _ := address.(string)
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return text
+	}
+	q := u.RawQuery
+	if q != "" {
+		q += "&"
+	}
+	u.RawQuery = q + "rpt_mid=" + url.QueryEscape(fmt.Sprint(id))
+	return u.String()
 }

@@ -54,12 +54,12 @@ func TestMessagesWithoutATemplateGetTheBuiltInOne(t *testing.T) {
 	if c.Subject != "Abandoned cart" {
 		t.Errorf("subject %q", c.Subject)
 	}
-	for _, want := range []string{"Olena &amp; Co", "Boots &#34;Alba&#34; &lt;red&gt;", "https://shop.example/cart", "1450000", "GIFT-7K2M9QXA", "2026-06-16", "Socks", "https://shop.example/u?a=1&amp;b=2", `lang="uk-UA"`} {
+	for _, want := range []string{"Olena &amp; Co", "Boots &#34;Alba&#34; &lt;red&gt;", `<a href="https://shop.example/cart?rpt_mid=abandoned_cart.1.5f0c9a7e21b3d468">https://shop.example/cart</a>`, "1450000", "GIFT-7K2M9QXA", "2026-06-16", "Socks", "https://shop.example/u?a=1&amp;b=2", `lang="uk-UA"`} {
 		if !strings.Contains(c.HTML, want) {
 			t.Errorf("no %q in %s", want, c.HTML)
 		}
 	}
-	want := "Olena & Co,\n\nBoots \"Alba\" <red> 1450000 https://shop.example/1\nhttps://shop.example/cart\nGIFT-7K2M9QXA (2026-06-16)\n* Socks\n\nhttps://shop.example/u?a=1&b=2\n"
+	want := "Olena & Co,\n\nBoots \"Alba\" <red> 1450000 https://shop.example/1?rpt_mid=abandoned_cart.1.5f0c9a7e21b3d468\nhttps://shop.example/cart?rpt_mid=abandoned_cart.1.5f0c9a7e21b3d468\nGIFT-7K2M9QXA (2026-06-16)\n* Socks\n\nhttps://shop.example/u?a=1&b=2\n"
 	if c.Text != want {
 		t.Errorf("text %q, want %q", c.Text, want)
 	}
@@ -143,5 +143,18 @@ func TestChangedTemplatesCountAtOnceAndBrokenOnesDoNot(t *testing.T) {
 		if c.Text != step.want || (err != nil) != (step.want == "") {
 			t.Errorf("after %q: %+v, %v", step.write, c, err)
 		}
+	}
+}
+
+func TestLinksCarryTheMessage(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://shop.example/a?b=c%20d#e": "https://shop.example/a?b=c%20d&rpt_mid=x%26y#e", "https://shop.example": "https://shop.example?rpt_mid=x%26y", "": "", "/a": "/a", "://": "://",
+	} {
+		if got := link(in, "x&y"); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+	if got := link(nil, nil); got != "" {
+		t.Errorf("no link: %q", got)
 	}
 }
