@@ -26,6 +26,7 @@ var promises = []Promise{
 	{"ingest.throughput_ratio", "ingest: events/s in batches / consumed and decoded", 0.15, 0.30, false},
 	{"e2e.p99_ms", "e2e: accepted to the message, p99, ms", 50, 15, true},
 	{"memory.bytes_per_profile", "memory: bytes a profile of 20 events", 1536, 717, true},
+	{"snapshots.ratio", "snapshots: events/s with / without", 0.85, 0.95, false},
 	{"restart.seconds", "restart: seconds until ready", 15, 5, true},
 }
 

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
+
+	"github.com/rapport-engine/rapport/engine"
 )
 
 // RestConfig says what to measure profiles at rest with: the memory that they
@@ -16,6 +18,7 @@ type RestConfig struct {
 	Items, Profiles int
 	Seed            uint64
 	Rounds          int
+	Redis           string       // restart only: host:port of an empty one, RedisStart, or "" for snapshots on disk
 	Progress        func(string) // told what happens; nil: nobody
 	Profile         io.Writer    // gets a CPU profile of what is measured; nil: nobody
 }
@@ -34,11 +37,13 @@ func (c *RestConfig) Validate() error {
 // RestartReport is how long a start takes from the call until every partition
 // is restored from its snapshot.
 type RestartReport struct {
-	Seconds  float64 `json:"seconds"` // median
-	Spread   Spread  `json:"spread"`
-	Profiles int     `json:"profiles"`
-	Rounds   int     `json:"rounds"`
-	Machine  Machine `json:"machine"`
+	Seconds  float64   `json:"seconds"` // median
+	Spread   Spread    `json:"spread"`
+	Store    string    `json:"store"`              // pebble or redis
+	HandOver *HandOver `json:"handover,omitempty"` // with Redis
+	Profiles int       `json:"profiles"`
+	Rounds   int       `json:"rounds"`
+	Machine  Machine   `json:"machine"`
 }
 
 // MemoryReport is what profiles take in memory, everything that grows with
@@ -66,7 +71,16 @@ func Restart(ctx context.Context, cfg RestConfig) (report *RestartReport, err er
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 	config := benchConfig(dir)
-	r := &RestartReport{Profiles: cfg.Profiles, Rounds: cfg.Rounds, Machine: thisMachine()}
+	r := &RestartReport{Store: "pebble", Profiles: cfg.Profiles, Rounds: cfg.Rounds, Machine: thisMachine()}
+	if cfg.Redis != "" {
+		r.Store = "redis"
+		addr, end, err := reachRedis(ctx, cfg.Redis, dir)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = end() }()
+		config.Redis.Addrs = []string{addr}
+	}
 	tell(cfg.Progress, fmt.Sprintf("writing %s profiles", thousands(int64(cfg.Profiles))))
 	if err := seedProfiles(ctx, newShop(cfg.Items, cfg.Profiles, cfg.Seed), &config, 0); err != nil {
 		return nil, err
@@ -76,7 +90,24 @@ func Restart(ctx context.Context, cfg RestConfig) (report *RestartReport, err er
 		return nil, err
 	}
 	defer stop()
-	var took []float64
+	took, err := starts(ctx, &cfg, config)
+	if err != nil {
+		return nil, err
+	}
+	r.Spread = spread(took)
+	r.Seconds = r.Spread.Median
+	if cfg.Redis != "" {
+		tell(cfg.Progress, "a second process joins")
+		if r.HandOver, err = handOver(ctx, config); err != nil {
+			return nil, err
+		}
+	}
+	r.Machine.LoadAfter = loadAverage()
+	return r, nil
+}
+
+// starts returns how many seconds each start took.
+func starts(ctx context.Context, cfg *RestConfig, config engine.Config) (took []float64, err error) {
 	for round := range cfg.Rounds {
 		tell(cfg.Progress, fmt.Sprintf("start %d of %d", round+1, cfg.Rounds))
 		runtime.GC() // what the start before left is not measured
@@ -90,10 +121,7 @@ func Restart(ctx context.Context, cfg RestConfig) (report *RestartReport, err er
 			return nil, err
 		}
 	}
-	r.Spread = spread(took)
-	r.Seconds = r.Spread.Median
-	r.Machine.LoadAfter = loadAverage()
-	return r, nil
+	return took, nil
 }
 
 // historyEvents is how many events each profile has that memory is measured of.
@@ -151,7 +179,11 @@ func heapOf(ctx context.Context, cfg *RestConfig, n int) (heap int64, encoded fl
 // Write prints the report.
 func (r *RestartReport) Write(w io.Writer) error {
 	p := &printer{w: w}
-	p.line("start on a snapshot of %s profiles: %s s until every partition is restored", thousands(int64(r.Profiles)), r.Spread)
+	p.line("start on a snapshot of %s profiles in %s: %s s until every partition is restored", thousands(int64(r.Profiles)), r.Store, r.Spread)
+	if h := r.HandOver; h != nil {
+		p.line("hand-over of %d of %d partitions to a second process in the same cores: %s s from the first given up to the last restored",
+			h.Partitions, h.Of, short(h.Seconds))
+	}
 	p.line("%s; %d rounds; median with range", r.Machine.String(), r.Rounds)
 	p.line("")
 	p.asks("restart.seconds", r.Seconds)

@@ -3,6 +3,7 @@ package run_test
 import (
 	"bytes"
 	"encoding/json"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -174,4 +175,29 @@ func TestProfilesAtRest(t *testing.T) {
 		t.Errorf("%+v", memory)
 	}
 	checkOutput(t, memory, "bytes a profile", "encoded_bytes")
+}
+
+func TestSnapshotCostMeasuresBothSides(t *testing.T) {
+	r, err := run.Snapshots(t.Context(), run.PipelineConfig{Items: 200, Profiles: 300, Events: 3000, Seed: 1, Rounds: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Ratio <= 0 || r.With.Low <= 0 || r.Without.Low <= 0 {
+		t.Errorf("%+v", r)
+	}
+	checkOutput(t, r, "a snapshot every 2s", "ratio")
+}
+
+func TestRestartFromRedisAndHandOver(t *testing.T) {
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skip("redis-server is not installed")
+	}
+	r, err := run.Restart(t.Context(), run.RestConfig{Items: 200, Profiles: 3000, Seed: 1, Rounds: 1, Redis: run.RedisStart})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Seconds <= 0 || r.Store != "redis" || r.HandOver.Seconds <= 0 || r.HandOver.Partitions != 8 {
+		t.Errorf("%+v, %+v", r, r.HandOver)
+	}
+	checkOutput(t, r, "hand-over of 8 of 16", "seconds")
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/rapport-engine/rapport/engine/profiles"
 	"github.com/rapport-engine/rapport/engine/snapshot"
 	"github.com/rapport-engine/rapport/engine/snapshot/pebble"
+	"github.com/rapport-engine/rapport/engine/snapshot/redis"
 	"github.com/rapport-engine/rapport/streams"
 )
 
@@ -25,7 +26,7 @@ const seedStep = 5000
 // to an empty data directory, as an engine that saw a month of them would have:
 // of so many events each, or of one to three visits where that is 0.
 func seedProfiles(ctx context.Context, s *shop, cfg *engine.Config, events int) (err error) {
-	store, err := pebble.Open(filepath.Join(cfg.Data, "snapshots"), pebble.Options{NoSync: true})
+	store, err := seedStore(cfg)
 	if err != nil {
 		return err
 	}
@@ -45,6 +46,14 @@ func seedProfiles(ctx context.Context, s *shop, cfg *engine.Config, events int) 
 		g.Go(func() error { return s.seedPartition(ctx, store, int32(p), customers, now, events) })
 	}
 	return g.Wait()
+}
+
+// seedStore opens the snapshot store that an engine with this configuration has.
+func seedStore(cfg *engine.Config) (snapshot.Store, error) {
+	if len(cfg.Redis.Addrs) > 0 {
+		return redis.New(redis.Options{Addrs: cfg.Redis.Addrs, Prefix: cfg.Kafka.Prefix})
+	}
+	return pebble.Open(filepath.Join(cfg.Data, "snapshots"), pebble.Options{NoSync: true})
 }
 
 func (s *shop) seedPartition(ctx context.Context, store snapshot.Store, id int32, customers []int, now int64, events int) error {

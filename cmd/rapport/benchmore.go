@@ -38,6 +38,33 @@ as many goroutines, and does nothing else.`,
 	return cmd
 }
 
+func (p *program) benchSnapshotsCommand() *cobra.Command {
+	var events int
+	cmd := &cobra.Command{
+		Use:   "snapshots",
+		Short: "What snapshots cost",
+		Long: `Folds the same log with a snapshot every two seconds and with none, in turn: an embedded broker with synced writes,
+snapshots on disk.`,
+		Example: `  rapport bench snapshots
+  rapport bench snapshots --events 20000 --profiles 2000 --rounds 1   small and quick`,
+		Args: cobra.NoArgs,
+	}
+	o := newBenchOptions(cmd, 10_000, 100_000)
+	cmd.Flags().IntVar(&events, "events", 1_000_000, "events of a round")
+	cmd.RunE = p.runs(func(cmd *cobra.Command, _ []string) error {
+		cfg := benchrun.PipelineConfig{Items: o.items, Profiles: o.profiles, Events: events, Seed: o.seed, Rounds: o.rounds, Progress: p.benchProgress()}
+		if err := cfg.Validate(); err != nil {
+			return usagef("--%v", err)
+		}
+		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
+			cfg.Profile = profile
+			r, err := benchrun.Snapshots(ctx, cfg)
+			return r, map[string]any{"snapshots": r}, err
+		})
+	})
+	return cmd
+}
+
 func (p *program) benchMemoryCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "memory",
@@ -60,13 +87,18 @@ func (p *program) benchRestartCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restart",
 		Short: "Time until a server is ready again",
-		Long:  `Starts a server on a snapshot of many profiles, several times, until each partition is restored.`,
+		Long: `Starts a server on a snapshot of many profiles, several times, until each partition is restored. With --redis the
+snapshot is in Redis, and at the end a second process joins and takes half of the partitions.`,
 		Example: `  rapport bench restart
+  rapport bench restart --redis start                  with a redis-server of its own
+  rapport bench restart --redis 127.0.0.1:6379         with one that is there, and empty
   rapport bench restart --profiles 20000 --rounds 1   small and quick`,
 		Args: cobra.NoArgs,
 	}
 	o := newBenchOptions(cmd, 100_000, 1_000_000)
+	redis := cmd.Flags().String("redis", "", "snapshots in the Redis at host:port, or \"start\" for one of its own; empty: on disk")
 	cmd.RunE = p.benchRest(o, func(ctx context.Context, cfg benchrun.RestConfig) (benchrun.Report, map[string]any, error) {
+		cfg.Redis = *redis
 		r, err := benchrun.Restart(ctx, cfg)
 		return r, map[string]any{"restart": r}, err
 	})
