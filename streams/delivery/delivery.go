@@ -218,7 +218,7 @@ func (d *Delivery) send(ctx context.Context, m *streams.Message, body []byte) (*
 		d.metrics.errors.Inc()
 		pause, permanent := d.pause(attempt, err)
 		if permanent {
-			return failed(now, "refused", err.Error()), nil
+			return refused(now, err), nil
 		}
 		if now.Sub(start)+pause > d.c.MaxElapsed {
 			return failed(now, "timeout", err.Error()), nil

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,10 +12,11 @@ import (
 
 // outcome is what became of a message.
 type outcome struct {
-	event  string // "Message Sent", "Message Failed", "Message Skipped"
+	event  string // "Message Sent", "Message Failed", "Message Skipped", "Message Bounced"
 	suffix string // of the report's messageId
 	reason string // why not sent
 	detail string // of a failure
+	bounce string // "hard"
 	at     time.Time
 }
 
@@ -26,6 +28,16 @@ func skipped(at time.Time, reason string) *outcome {
 
 func failed(at time.Time, reason, detail string) *outcome {
 	return &outcome{event: "Message Failed", suffix: ".failed", reason: reason, detail: detail, at: at}
+}
+
+// refused is a failure that trying again does not mend; where the address is to
+// blame, it is a bounce, after which nothing more is sent there.
+func refused(at time.Time, err error) *outcome {
+	var failure *SendError
+	if errors.As(err, &failure) && failure.Bounced {
+		return &outcome{event: "Message Bounced", suffix: ".bounced", bounce: "hard", detail: err.Error(), at: at}
+	}
+	return failed(at, "refused", err.Error())
 }
 
 type reportEvent struct {
@@ -58,6 +70,7 @@ type reportProperties struct {
 	Variant   string `json:"variant,omitempty"`
 	Reason    string `json:"reason,omitempty"`
 	Error     string `json:"error,omitempty"`
+	Bounce    string `json:"bounce_type,omitempty"`
 }
 
 // report makes the record on `events` that tells a customer's profile what
@@ -72,7 +85,7 @@ func report(m *streams.Message, o *outcome, sink string) (streams.Record, error)
 		Type: "track", Event: o.event, MessageID: reportIDOf(m.ID, o.suffix), Timestamp: o.at.UTC(),
 		Context: reportContext{Channel: m.Channel},
 		Properties: reportProperties{MessageID: m.ID, Channel: m.Channel, Sink: sink, Trigger: m.Trigger,
-			Template: m.Template, Variant: m.Variant, Reason: o.reason, Error: o.detail},
+			Template: m.Template, Variant: m.Variant, Reason: o.reason, Error: o.detail, Bounce: o.bounce},
 	}
 	switch typ {
 	case "user":

@@ -28,6 +28,7 @@ type Sink interface {
 type SendError struct {
 	Err        error
 	Permanent  bool          // trying again is of no use
+	Bounced    bool          // and the address is of no use either
 	RetryAfter time.Duration // the receiver's wish; 0 when it has none
 }
 

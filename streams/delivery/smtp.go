@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	netmail "net/mail"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,11 +93,26 @@ func (s *SMTP) Send(ctx context.Context, m *streams.Message, body []byte) error 
 	// Once the server has taken the mail, how it says goodbye is no failure.
 	defer func() { _ = s.client.CloseWithSMTPClient(conn) }()
 	if err := s.client.SendWithSMTPClient(conn, msg); err != nil {
-		var refused *mail.SendError
-		permanent := errors.As(err, &refused) && !refused.IsTemp() && refused.ErrorCode() >= 500
-		return &SendError{Err: fmt.Errorf("cannot send mail: %w", err), Permanent: permanent}
+		return smtpError(err)
 	}
 	return nil
+}
+
+// smtpError says what a server's refusal means. A receiver refused with 550, 551
+// or 553 and a status of addresses (5.1.x), or none at all, is not there.
+func smtpError(err error) *SendError {
+	failure := &SendError{Err: fmt.Errorf("cannot send mail: %w", err)}
+	var refused *mail.SendError
+	if !errors.As(err, &refused) || refused.IsTemp() || refused.ErrorCode() < 500 {
+		return failure
+	}
+	failure.Permanent = true
+	if refused.Reason == mail.ErrSMTPRcptTo {
+		status := refused.EnhancedStatusCode()
+		gone := status == "" || strings.HasPrefix(status, "5.1.")
+		failure.Bounced = gone && slices.Contains([]int{550, 551, 553}, refused.ErrorCode())
+	}
+	return failure
 }
 
 // compose makes the e-mail of a message.

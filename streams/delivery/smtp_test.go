@@ -131,16 +131,22 @@ func TestRefusedMail(t *testing.T) {
 		if strings.HasPrefix(to, "gone") {
 			return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
 		}
+		if strings.HasPrefix(to, "wary") {
+			return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "we do not know you"}
+		}
 		return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 1}, Message: "come back later"}
 	})
 	sink := newSMTP(t, box.addr, nil)
-	for to, permanent := range map[string]bool{"gone@mail.example": true, "busy@mail.example": false, "no address": true, "a@b.c\r\nBcc: d@e.f": true, "": true} {
+	for to, permanent := range map[string]bool{"gone@mail.example": true, "wary@mail.example": true, "busy@mail.example": false, "no address": true, "a@b.c\r\nBcc: d@e.f": true, "": true} {
 		m, body := sample(t, "x", "")
 		m.To = to
 		err := sink.Send(t.Context(), m, body)
 		var failure *SendError
 		if !errors.As(err, &failure) || failure.Permanent != permanent {
 			t.Errorf("to %q: %+v", to, err)
+		}
+		if bounced := strings.HasPrefix(to, "gone"); failure != nil && failure.Bounced != bounced {
+			t.Errorf("to %q: bounced %v", to, failure.Bounced)
 		}
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
