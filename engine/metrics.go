@@ -8,6 +8,8 @@ type collector struct {
 	e *Engine
 
 	events, messages, runs, skipped, failures, letters, issues, late, other, reads, moved, gauges, segments *prometheus.Desc
+
+	recommended, revenue *prometheus.Desc
 }
 
 func newCollector(e *Engine) *collector {
@@ -27,6 +29,9 @@ func newCollector(e *Engine) *collector {
 		other:    desc("fold_total", "What else the fold did: duplicates and repeats dropped, forwards, links, merges.", "what"),
 		reads:    desc("reads_total", "Profiles of other processes that were read, by what was answered: a fresh copy, the snapshot store, a stale copy while that is away, or nothing (failed).", "from"),
 		moved:    desc("profiles_moved_total", "Profiles of partitions that this process owns: evicted from memory, read back from the snapshot store.", "what"),
+		recommended: desc("recommended_items_total", "Recommended items by placement, strategy and what became of them: served (by this process), impressions, clicks, adds, orders (each once).",
+			"placement", "strategy", "what"),
+		revenue:  desc("recommended_revenue", "Revenue of ordered lines that were recommended, as sent, by placement and strategy.", "placement", "strategy"),
 		segments: desc("segment_customers", "Customers in each segment, of the partitions of this process.", "segment"),
 		gauges:   desc("size", "Profiles of the partitions of this process; those of them in memory, and their bytes; items; partitions; partitions that stand still, and that wait for the snapshot store; 1 while snapshots wait for it.", "what"),
 	}
@@ -54,7 +59,20 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		each(ch, c.reads, map[string]int64{"copy": copies.fresh.Load(), "store": copies.read.Load(), "stale": copies.stale.Load(), "failed": copies.failed.Load()})
 	}
 	each(ch, c.moved, map[string]int64{"evicted": c.e.moves.evicted.Load(), "read_back": c.e.moves.readBack.Load()})
+	c.earned(ch)
 	c.sizes(ch)
+}
+
+func (c *collector) earned(ch chan<- prometheus.Metric) {
+	if c.e.model == nil {
+		return
+	}
+	for _, r := range c.e.model.Earned() {
+		for what, n := range map[string]uint64{"served": r.Served, "impressions": r.Impressions, "clicks": r.Clicks, "adds": r.Adds, "orders": r.Orders} {
+			ch <- prometheus.MustNewConstMetric(c.recommended, prometheus.CounterValue, float64(n), r.Placement, r.Strategy, what)
+		}
+		ch <- prometheus.MustNewConstMetric(c.revenue, prometheus.GaugeValue, r.Revenue, r.Placement, r.Strategy)
+	}
 }
 
 func (c *collector) sizes(ch chan<- prometheus.Metric) {

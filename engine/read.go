@@ -151,8 +151,11 @@ func (e *Engine) Recommend(ctx context.Context, id streams.Identifier, reqs []*r
 	known, age := e.know(ctx, id, p)
 	for _, req := range reqs {
 		req.Now = now
-		if known {
+		switch {
+		case known:
 			fillCustomer(&req.Customer, p, now, e.settings.Profile.CartTTL)
+		case !id.IsZero():
+			req.Customer.Key = id.String()
 		}
 	}
 	err := e.model.RecommendMany(reqs, dedupe, answers)
@@ -163,6 +166,11 @@ func (e *Engine) Recommend(ctx context.Context, id streams.Identifier, reqs []*r
 		answers[0].Messages = p.Waits(reqs[0].Channel, now)
 	}
 	return err
+}
+
+// Earned is what each strategy of each placement did, and the names of all placements.
+func (e *Engine) Earned() (list []recommender.Earned, placements []string) {
+	return e.model.Earned(), e.model.Placements()
 }
 
 // Rank puts the request's items in order for one customer, as Recommend reads it.
@@ -190,7 +198,7 @@ func (e *Engine) know(ctx context.Context, id streams.Identifier, p *profiles.Pr
 
 // fillCustomer tells the recommender what it needs to know of a profile.
 func fillCustomer(c *recommender.Customer, p *profiles.Profile, now int64, cartTTL time.Duration) {
-	c.Known = p.Known()
+	c.Key, c.Known = p.Id, p.Known()
 	for _, v := range p.Viewed {
 		c.Recent = append(c.Recent, recommender.Seen{ID: v.Id, At: v.At})
 	}

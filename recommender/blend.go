@@ -122,6 +122,7 @@ func (s *scratch) rotate() {
 			s.tired.add(hashOfID(shown.ID))
 		}
 	}
+	s.showedTooOften()
 }
 
 // offerDiverse offers candidates, best first, each time the one that is best after

@@ -16,7 +16,7 @@ var ErrBadCheckpoint = errors.New("not a usable checkpoint")
 
 // checkpointMagic begins a checkpoint; the digit is the format's version. After
 // it come the models as encode writes them and an xxhash64 of all before it.
-const checkpointMagic = "RPTREC5\n"
+const checkpointMagic = "RPTREC6\n"
 
 // maxWaiting is how many lessons wait for a checkpoint to be copied before
 // learning does.

@@ -37,6 +37,9 @@ func (s step) feed(te *teacher, at int64) {
 		te.view(who, at, s.items[0])
 	case 2:
 		te.add(who, at, s.items[0])
+	case 5, 6:
+		name := []string{"Product Clicked", "Order Completed"}[s.kind-5]
+		te.did(who, name, at, s.items[0], "rec_1_AAAAARAg", s.order, streams.Line{ID: s.items[0], Quantity: 1, Price: 2})
 	case 4:
 		te.visit(who, at, "/"+s.items[0])
 	case 3:
@@ -47,7 +50,7 @@ func (s step) feed(te *teacher, at int64) {
 func drawSteps(t *rapid.T) []step {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 		return step{
-			kind:  rapid.IntRange(0, 4).Draw(t, "kind"),
+			kind:  rapid.IntRange(0, 6).Draw(t, "kind"),
 			who:   rapid.IntRange(0, 30).Draw(t, "who"),
 			order: rapid.IntRange(0, 3).Draw(t, "order"),
 			items: rapid.SliceOfN(rapid.StringMatching("[a-z]"), 1, 6).Draw(t, "items"),

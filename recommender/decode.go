@@ -160,6 +160,7 @@ func (m *models) decode(b []byte) error {
 		m.ordered.add(d.uint64())
 	}
 	m.rhythms.decode(d)
+	m.book.decode(d)
 	if d.bad == "" && len(d.b) > 0 {
 		d.fail("more than there should be")
 	}

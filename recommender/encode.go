@@ -36,7 +36,8 @@ func (m *models) encode(b []byte) []byte {
 	b = m.carts.encode(b)
 	b = encodeAssoc(b, &m.customers, appendBought)
 	b = m.ordered.encode(b)
-	return m.rhythms.encode(b)
+	b = m.rhythms.encode(b)
+	return m.book.encode(b)
 }
 
 func appendLandmark(b []byte, started bool, landmark int64) []byte {

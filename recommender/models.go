@@ -26,9 +26,11 @@ type models struct {
 	customers assoc[bought] // what customers bought lately
 	rhythms   rhythms       // buy_again
 	ordered   recentSet     // lines of orders that were learned
+	book      *book         // what recommendations earned, by the ids that events carry
 
-	refused  uint64    // ids for which there was no room
-	lines    []uint32  // scratch of lesson
+	refused  uint64   // ids for which there was no room
+	lines    []uint32 // scratch of lesson
+	credits  []lineCredit
 	partners []partner // scratch of learnOrder
 }
 
@@ -54,5 +56,6 @@ func newModels(c *Config, ids *table) *models {
 		carts:     newSessions(c.Customers, cartGap.Milliseconds()),
 		customers: newAssoc[bought](c.Customers),
 		ordered:   newRecentSet(8 * c.Customers),
+		book:      newBook(c.Touched),
 	}
 }

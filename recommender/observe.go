@@ -20,8 +20,9 @@ const (
 // again.
 type Lessons struct {
 	drafts []draft
-	ids    []string // of orders' lines
-	next   int64    // the offset behind the last record
+	ids    []string     // of orders' lines
+	lines  []lineCredit // beside ids
+	next   int64        // the offset behind the last record
 }
 
 // draft is a lesson whose items are still ids, in the memory of their events.
@@ -30,6 +31,12 @@ type draft struct {
 	offset   int64
 	id       string // of a view or an addition
 	from, to int    // of an order: its lines in Lessons.ids
+}
+
+// lineCredit is what a line of an order is worth and what recommended it.
+type lineCredit struct {
+	credit
+	amount float64
 }
 
 // Add takes down what one event teaches where it was first logged: Product Viewed,
@@ -49,12 +56,19 @@ func (ls *Lessons) Add(offset int64, e *streams.Event) {
 	case "Order Completed":
 		n.kind = anOrder
 		ls.addOrder(e, &n)
+	case "Product Clicked":
+		n.kind = aClick
 	default:
+		if n.list, _ = refIn(e.RecommendationID); n.list.placement != 0 && e.Name == "Product List Viewed" {
+			n.kind = aListSeen
+			break
+		}
 		if n.place = placeOf(e); n.place == 0 {
 			return
 		}
 		n.kind = aVisit
 	}
+	n.by = creditOf(e.RecommendationID, e.Position)
 	ls.drafts = append(ls.drafts, n)
 }
 
@@ -67,15 +81,33 @@ func (ls *Lessons) addOrder(e *streams.Event, n *draft) {
 	n.order = n.key*31 ^ xxhash.Sum64String(id)
 	n.from = len(ls.ids)
 	for k := range e.Products[:min(len(e.Products), orderLines)] {
-		ls.ids = append(ls.ids, e.Products[k].ID)
+		line := &e.Products[k]
+		by := creditOf(line.RecommendationID, line.Position)
+		if by == (credit{}) {
+			by = creditOf(e.RecommendationID, line.Position)
+		}
+		ls.ids = append(ls.ids, line.ID)
+		ls.lines = append(ls.lines, lineCredit{by, line.Price * float64(line.Quantity)})
 	}
 	n.to = len(ls.ids)
+}
+
+// creditOf is who earns by the id and place that an event names.
+func creditOf(id string, place int) credit {
+	if id == "" {
+		return credit{}
+	}
+	l, ok := refIn(id)
+	if !ok {
+		return credit{}
+	}
+	return credit{l.placement, l.strategy(place)}
 }
 
 func (ls *Lessons) reset() {
 	clear(ls.drafts)
 	clear(ls.ids)
-	ls.drafts, ls.ids, ls.next = ls.drafts[:0], ls.ids[:0], 0
+	ls.drafts, ls.ids, ls.lines, ls.next = ls.drafts[:0], ls.ids[:0], ls.lines[:0], 0
 }
 
 // Observe learns a batch of a partition and empties it. Offsets below the
@@ -87,7 +119,7 @@ func (r *Recommender) Observe(partition int32, ls *Lessons) {
 	read := r.positions()[partition]
 	for i := range ls.drafts {
 		if n := &ls.drafts[i]; n.offset >= read {
-			r.observe(partition, n, ls.ids[n.from:n.to])
+			r.observe(partition, n, ls.ids[n.from:n.to], ls.lines[n.from:n.to])
 		}
 	}
 	if ls.next > read {
@@ -107,13 +139,14 @@ func (r *Recommender) positions() positions {
 
 // observe learns one draft, or lets it wait. It is called with learning held, which
 // it gives up while there is no room to wait.
-func (r *Recommender) observe(partition int32, n *draft, lines []string) {
+func (r *Recommender) observe(partition int32, n *draft, ids []string, lines []lineCredit) {
 	for r.waiting != nil && len(r.waiting.lessons) >= r.waiting.limit {
 		r.positions()[partition] = n.offset
 		r.drained.Wait()
 	}
 	m := r.models.Load()
-	if !m.number(n, lines) {
+	r.follow(n, ids, lines)
+	if !m.number(n, ids, lines) {
 		return
 	}
 	l := &n.lesson
@@ -121,7 +154,7 @@ func (r *Recommender) observe(partition int32, n *draft, lines []string) {
 		m.learn(l)
 		return
 	}
-	l.partition, l.next, l.lines = partition, n.offset+1, slices.Clone(l.lines)
+	l.partition, l.next, l.lines, l.credits = partition, n.offset+1, slices.Clone(l.lines), slices.Clone(l.credits)
 	r.waiting.lessons = append(r.waiting.lessons, *l)
 }
 
@@ -134,6 +167,8 @@ const (
 	anAddition
 	anOrder
 	aVisit
+	aClick
+	aListSeen
 )
 
 // lesson is what an event teaches, without the event's memory.
@@ -147,24 +182,27 @@ type lesson struct {
 	item      uint32   // of a view or an addition
 	order     uint64   // hash of an order
 	lines     []uint32 // of an order, in scratch memory
+	credits   []lineCredit
+	by        credit  // who recommended the item, if the event says so
+	list      listRef // that was seen
 }
 
 // number makes a draft's items known, and reports whether it teaches anything.
-func (m *models) number(n *draft, lines []string) bool {
+func (m *models) number(n *draft, ids []string, lines []lineCredit) bool {
 	switch n.kind {
-	case aVisit:
+	case aVisit, aListSeen:
 		return true
-	case aView, anAddition:
+	case aView, anAddition, aClick:
 		n.item = m.item(n.id)
 		return n.item != none
 	}
-	m.lines = m.lines[:0]
-	for _, id := range lines {
+	m.lines, m.credits = m.lines[:0], m.credits[:0]
+	for k, id := range ids {
 		if i := m.item(id); i != none {
-			m.lines = append(m.lines, i)
+			m.lines, m.credits = append(m.lines, i), append(m.credits, lines[k])
 		}
 	}
-	n.lines = m.lines
+	n.lines, n.credits = m.lines, m.credits
 	return true
 }
 
@@ -172,8 +210,14 @@ func (m *models) learn(l *lesson) {
 	switch l.kind {
 	case aView:
 		m.learnView(l)
+		m.book.click(l.key, m.ids.at(l.item).hash, l.by, l.at)
 	case anAddition:
 		m.learnAdd(l)
+		m.book.add(l.key, m.ids.at(l.item).hash, l.by, l.at)
+	case aClick:
+		m.book.click(l.key, m.ids.at(l.item).hash, l.by, l.at)
+	case aListSeen:
+		m.book.seen(&l.list)
 	case anOrder:
 		m.learnOrder(l)
 	case aVisit:
@@ -273,10 +317,12 @@ func (m *models) learnOrder(l *lesson) {
 		}
 	}
 	st, w := m.bought.weigh(l.at)
-	for _, i := range l.lines {
+	var counted []credit
+	for k, i := range l.lines {
 		if !m.ordered.add(m.lineKey(order, i)) {
 			continue
 		}
+		counted = m.book.order(l.key, m.ids.at(i).hash, l.credits[k].credit, l.credits[k].amount, l.at, counted)
 		m.saw(i, l.at, trendOrder)
 		if w > 0 {
 			st.count(i, w)

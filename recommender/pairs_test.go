@@ -84,7 +84,8 @@ func (x *exact) compare(t *rapid.T, r *Recommender, p *pairs) {
 			}
 		})
 	}
-	if p.slots >= 64 && seen != len(x.pairs) {
+	moved := st.landmark > start+20*day // then what weighs next to nothing was dropped
+	if p.slots >= 64 && !moved && seen != len(x.pairs) {
 		t.Fatalf("%d pairs, want %d", seen, len(x.pairs))
 	}
 }

@@ -3,6 +3,7 @@ package recommender
 import (
 	"encoding/binary"
 	"math"
+	"strings"
 	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
@@ -32,7 +33,7 @@ func newPlaces(n int, halfLife int64, slots int) *places {
 
 // placeOf is the hash of where an event says that the customer is, 0 for nowhere.
 func placeOf(e *streams.Event) uint64 {
-	if e.Place == "" {
+	if e.Place == "" || strings.HasPrefix(e.Place, "rec_") { // a recommendation is no place
 		return 0
 	}
 	return max(1, xxhash.Sum64String(e.Place)^31*xxhash.Sum64String(e.Name))

@@ -161,6 +161,17 @@ func (s *scratch) answerOne(req *Request, pl *placement, answer *Answer) {
 	if req.Explain {
 		s.explainAll()
 	}
+	if req.Track {
+		s.r.noteServed(req, answer, s.time())
+	}
+}
+
+// time is the request's, or that of the newest event learned.
+func (s *scratch) time() int64 {
+	if s.now != 0 {
+		return s.now
+	}
+	return s.m.newest.Load()
 }
 
 // strategies lets the placement's strategies fill the list.

@@ -46,6 +46,7 @@ type Config struct {
 	PastSessions int // 1,048,576 sessions of two items or more that session compares with; a power of two
 	Places       int // 65,536 places in the shop (pages, lists, searches, categories) from which items are viewed; a power of two
 	Customers    int // 65,536 customers whose recent orders are remembered
+	Touched      int // 32,768 customers of whom it is known what recommendations brought to them, 400 bytes each, twice
 	Neighbors    int // 64 neighbours kept for an item, in each of the two pair models
 	Top          int // 1,000 trending items
 	Alike        int // 131,072 items whose neighbours similar keeps, 300 bytes each; a power of two
@@ -71,6 +72,7 @@ func (c Config) withDefaults() Config {
 	c.Session = c.Session.withDefaults()
 	setInt(&c.Places, 1<<16)
 	setInt(&c.Customers, 1<<16)
+	setInt(&c.Touched, 1<<15)
 	setInt(&c.Neighbors, 64)
 	setInt(&c.Top, 1000)
 	setInt(&c.Alike, 1<<17)
@@ -175,7 +177,7 @@ type Customer struct {
 
 // Request asks for one list.
 type Request struct {
-	ID        string // copied to the answer
+	ID        string // copied to the answer, with what Track adds
 	Placement string // "" is "home"
 	Customer  Customer
 	// Items is the context: the product on the page, the cart, or the session so
@@ -189,6 +191,7 @@ type Request struct {
 	Channel string                   // leaves out items whose channels do not name it
 	Store   string                   // leaves out items that this store lists with stock 0
 	Explain bool
+	Track   bool  // the answer counts as served; its ID, which must begin with "rec_" and have no other "_", tells what is in it
 	Repeats bool  // session may answer items of the session in progress; those in Items never
 	Now     int64 // Unix ms; 0 is the time of the newest event learned
 }
@@ -226,6 +229,7 @@ type Recommender struct {
 	placements atomic.Pointer[placements]
 	alike      *alikes // similar
 	scratch    sync.Pool
+	served     [servedShards]served
 
 	// saving is held by Save and by Load.
 	saving sync.Mutex
@@ -244,6 +248,9 @@ func New(cfg Config, cat *Catalogue) *Recommender {
 	r := &Recommender{cfg: cfg, catalogue: cat, alike: newAlikes(cat.items, cfg.Alike)}
 	r.drained.L = &r.learning
 	r.models.Store(newModels(&r.cfg, cat.items))
+	for k := range r.served {
+		r.served[k].book = newBook(r.cfg.Touched / servedShards)
+	}
 	r.scratch.New = func() any { return newScratch() }
 	r.SetPlacements(cfg.Placements)
 	return r

@@ -73,8 +73,8 @@ func (s *scratch) liveSession(key string) {
 
 // sessionOf returns the session in progress of a customer, empty without one.
 func (s *scratch) sessionOf(key string) session {
-	typ, value, ok := strings.Cut(key, ":")
-	if !ok {
+	typ, value := keyParts(key)
+	if typ == "" {
 		return session{}
 	}
 	now := s.now
@@ -82,6 +82,15 @@ func (s *scratch) sessionOf(key string) session {
 		now = s.m.newest.Load()
 	}
 	return s.m.sessions.get(keyOf(typ, value), now)
+}
+
+// keyParts splits a customer's key; no type is no customer.
+func keyParts(key string) (typ, value string) {
+	typ, value, ok := strings.Cut(key, ":")
+	if !ok {
+		return "", ""
+	}
+	return typ, value
 }
 
 // takeSession makes a session the context.

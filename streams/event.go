@@ -91,6 +91,10 @@ type Line struct {
 	Quantity    int // 1 when absent; HasQuantity tells
 	Price       float64
 	HasQuantity bool
+
+	// Of lines of Products only: what recommended the item, and its place there.
+	RecommendationID string
+	Position         int // from 1; 0 when absent
 }
 
 // Behaviour reports whether the event is something the customer did: neither

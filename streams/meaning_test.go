@@ -166,6 +166,8 @@ func TestProperties(t *testing.T) {
 		{"list", "Product List Viewed", `"list_id":"rec_1","position":"3"`, Event{RecommendationID: "rec_1", Place: "rec_1", Position: 3}},
 		{"category's page", "Product List Filtered", `"list_id":"l","category":"Shoes/Boots"`, Event{Place: "Shoes/Boots"}},
 		{"clicked", "Product Clicked", `"recommendation_id":"rec_1","message_id":"m"`, Event{RecommendationID: "rec_1", MessageRef: "m"}},
+		{"recommended lines", "Order Completed", `"products":[{"product_id":"a","recommendation_id":"rec_1","position":2},{"product_id":"b","position":"x"}]`,
+			Event{Products: []Line{{ID: "a", Quantity: 1, RecommendationID: "rec_1", Position: 2}, {ID: "b", Quantity: 1}}}},
 		{"GA4 view", "view_item", `"items":[{"item_id":7,"item_name":"N","item_brand":"B","item_category":"A","item_category2":"C","price":5}]`,
 			Event{Product: Line{ID: "7", Name: "N", Brand: "B", Category: []string{"A", "C"}, Quantity: 1, Price: 5},
 				Products: []Line{{ID: "7", Name: "N", Brand: "B", Category: []string{"A", "C"}, Quantity: 1, Price: 5}}}},

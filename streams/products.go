@@ -109,6 +109,8 @@ func readLines[S, N ~string](p *wireProperties[S, N], lines []Line, e *Event) (e
 			if err != nil {
 				return under(err, "properties.products", i)
 			}
+			lines[i].RecommendationID = info(p.Products[i].RecommendationID)
+			lines[i].Position, _, _ = count(p.Products[i].Position, "") // 0 where it is none
 		}
 		e.Products = lines
 	case len(p.Items) > 0 && p.Items[0].ID != "":

@@ -94,6 +94,9 @@ type wireLine[S, N ~string] struct {
 	ImageURL  S `json:"image_url"`
 	Quantity  N `json:"quantity"`
 	Price     N `json:"price"`
+
+	RecommendationID S `json:"recommendation_id"`
+	Position         N `json:"position"`
 }
 
 type wireItem[S, N ~string] struct {

@@ -46,6 +46,9 @@ type Engine interface {
 	TriggerStats(name string) (*engine.TriggerStats, error)
 	// SegmentSizes is how many customers are in each segment.
 	SegmentSizes() map[string]int64
+	// Earned is what each strategy of each placement did, by placement, then
+	// strategy, and the names of all placements.
+	Earned() (list []recommender.Earned, placements []string)
 	// Ready reports whether all partitions of this process are assigned and
 	// restored, with a document that says what is missing.
 	Ready() (ok bool, detail any)

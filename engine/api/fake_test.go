@@ -96,6 +96,12 @@ func (f *fakeEngine) TriggerStats(name string) (*engine.TriggerStats, error) {
 		Lift: &engine.Lift{Relative: &relative, RelativeCI: &ci, Note: "n"}}, nil
 }
 func (f *fakeEngine) SegmentSizes() map[string]int64 { return map[string]int64{"vip": 3} }
+func (f *fakeEngine) Earned() ([]recommender.Earned, []string) {
+	return []recommender.Earned{
+		{Placement: "home", Strategy: "session", Served: 20, Impressions: 10, Clicks: 3, Adds: 2, Orders: 1, Revenue: 9.5},
+		{Placement: "home", Strategy: "trending", Served: 5, Clicks: 1},
+	}, []string{"cart", "home"}
+}
 func (f *fakeEngine) Ready() (bool, any) {
 	return !f.notReady, map[string]any{"partitions": 4}
 }

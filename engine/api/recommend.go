@@ -195,6 +195,7 @@ func (s *Server) fillOne(c *recommendCall, p *params) *badInput {
 	r.ID = string(appendID(append(id[:0], "rec_"...), s.now()))
 	r.Placement, r.Channel, r.Store, r.Seed = p.placement, p.channel, p.store, p.seed
 	r.Limit, r.Offset, r.Explain = p.limit, p.offset, p.explain
+	r.Track = c.input.track == nil || *c.input.track
 	r.Items = append(r.Items, p.items...)
 	r.Exclude = append(r.Exclude, p.exclude...)
 	if p.filter != "" {

@@ -21,7 +21,7 @@ const (
 // recommendInput is what one call asks for, from its query or its JSON.
 type recommendInput struct {
 	id, userID, anonymousID, sig string
-	dedupe                       *bool
+	dedupe, track                *bool
 	outer                        params
 	requests                     []params // nil without `requests`
 }
@@ -82,8 +82,7 @@ func (in *recommendInput) readParam(key, value string) *badInput {
 	case "dedupe":
 		return readFlag(key, value, &in.dedupe)
 	case "track":
-		var track *bool
-		return readFlag(key, value, &track)
+		return readFlag(key, value, &in.track)
 	default:
 		return in.outer.readParam(key, value)
 	}

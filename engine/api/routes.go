@@ -44,6 +44,7 @@ func (s *Server) table() []route {
 		{method: "GET", path: "/v1/triggers", scope: scopeAdmin, handle: s.triggers},
 		{method: "POST", path: "/v1/triggers/validate", scope: scopeAdmin, maxBody: maxRules, handle: s.validateTriggers},
 		{method: "GET", path: "/v1/triggers/{name}/stats", scope: scopeAdmin, handle: s.triggerStats},
+		{method: "GET", path: "/v1/placements", scope: scopeAdmin, handle: s.placements},
 		{method: "GET", path: "/v1/segments", scope: scopeAdmin, handle: s.segments},
 		{method: "GET", path: streams.UnsubscribePath, noStore: true, handle: s.unsubscribeAsk},
 		{method: "POST", path: streams.UnsubscribePath, noStore: true, maxBody: maxQuery, handle: s.unsubscribe},
