@@ -62,7 +62,7 @@ func drawSteps(t *rapid.T) []step {
 func TestRestartedEqualsNotRestarted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := Config{
-			Sessions: 16, Customers: 8, Places: 8, Neighbors: 5, Top: 6,
+			Sessions: 16, Customers: 8, Places: 8, Touched: 64, Neighbors: 5, Top: 6,
 			PastSessions: 8, Session: SessionParams{Depth: 4, Candidates: 9},
 		}
 		one, two := newTeacher(cfg), newTeacher(cfg)

@@ -20,7 +20,7 @@ func small() Config {
 	placements := append(DefaultPlacements(),
 		Placement{Name: "session", Strategies: []string{Session}},
 		Placement{Name: "together", Strategies: []string{ViewedTogether}})
-	return Config{Sessions: 1024, Customers: 256, Placements: placements}
+	return Config{Sessions: 1024, Customers: 256, Places: 256, Touched: 256, Placements: placements}
 }
 
 // teacher feeds events to a recommender in order.
