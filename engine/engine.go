@@ -178,7 +178,7 @@ func (e *Engine) Run(ctx context.Context) error {
 // passing reports whether a failure may be gone at the next try.
 func passing(err error) bool {
 	return err == nil || errors.Is(err, kafka.ErrUnavailable) || errors.Is(err, ErrUnavailable) || errors.Is(err, snapshot.ErrFenced) ||
-		errors.Is(err, snapshot.ErrDiverged)
+		errors.Is(err, snapshot.ErrDiverged) || errors.Is(err, snapshot.ErrUnavailable)
 }
 
 // open starts or reaches the broker and the store and loads what every

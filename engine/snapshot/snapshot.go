@@ -27,6 +27,9 @@ var (
 	ErrDiverged = errors.New("the store does not hold the snapshot that this one follows")
 	// ErrNotFound is returned when there is nothing under that name.
 	ErrNotFound = errors.New("not found")
+	// ErrUnavailable is returned when the store cannot be reached, or cannot
+	// serve now: nothing is lost, the next try may succeed.
+	ErrUnavailable = errors.New("the snapshot store is unavailable")
 	// ErrPartitions is returned when the store belongs to a log of another
 	// number of partitions.
 	ErrPartitions = errors.New("the number of partitions has changed")

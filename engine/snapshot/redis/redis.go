@@ -83,6 +83,7 @@ func New(o Options) (*Store, error) {
 		opts.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	s := &Store{client: redis.NewUniversalClient(opts), prefix: o.Prefix}
+	s.client.AddHook(awayHook{})
 	if s.prefix == "" {
 		s.prefix = "rapport:"
 	}

@@ -14,7 +14,11 @@ import (
 	"github.com/rapport-engine/rapport/engine/snapshot/snapshottest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The library looks every second whether a server that was away is back, and sees
+// only then that its pool was closed.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
 
 // server returns a way to open stores in one fresh server.
 func server(t *testing.T) (open func() snapshot.Store) {
@@ -188,5 +192,44 @@ func TestDamagedHead(t *testing.T) {
 	}
 	if _, err := s.GetObject(context.Background(), "model"); err == nil {
 		t.Error("an object without its pieces was accepted")
+	}
+}
+
+// What may be gone at the next try is told from what is wrong.
+func TestAServerThatIsAwayIsUnavailable(t *testing.T) {
+	m := miniredis.RunT(t)
+	s := openStore(t, Options{Addrs: []string{m.Addr()}, Timeout: 200 * time.Millisecond})
+	defer s.Close()
+	ctx := context.Background()
+	if _, err := s.Acquire(ctx, 0); err != nil {
+		t.Fatal(err)
+	}
+	calls := map[string]func() error{
+		"Acquire":    func() error { _, err := s.Acquire(ctx, 0); return err },
+		"Load":       func() error { return s.Load(ctx, 0, func(string, []byte) error { return nil }) },
+		"Get":        func() error { _, _, err := s.Get(ctx, 0, "user:1"); return err },
+		"GetObject":  func() error { _, err := s.GetObject(ctx, "rules"); return err },
+		"LoadItems":  func() error { _, err := s.LoadItems(ctx, func(string, []byte) error { return nil }); return err },
+		"partitions": func() error { return s.CheckPartitions(ctx, 1) },
+	}
+	for answer, passes := range map[string]bool{"LOADING Redis is loading": true, "READONLY You can't write": true, "WRONGTYPE a bug": false} {
+		m.SetError(answer)
+		for name, call := range calls {
+			if err := call(); err == nil || errors.Is(err, snapshot.ErrUnavailable) != passes {
+				t.Errorf("%s, answered %q: %v", name, answer, err)
+			}
+		}
+	}
+	m.SetError("")
+	m.Close()
+	for name, call := range calls {
+		if err := call(); !errors.Is(err, snapshot.ErrUnavailable) {
+			t.Errorf("%s without a server: %v", name, err)
+		}
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := s.Acquire(ended, 0); errors.Is(err, snapshot.ErrUnavailable) {
+		t.Errorf("a call that was given up is no server that is away: %v", err)
 	}
 }
