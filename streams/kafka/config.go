@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -201,7 +202,9 @@ func (s SASL) mechanism() (sasl.Mechanism, error) {
 // unreachable reports whether err is that of a broker that is away.
 func unreachable(err error) bool {
 	var network net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network)
+	var first *kgo.ErrFirstReadEOF // a connection that was closed at once
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, &network) || errors.As(err, &first)
 }
 
 // logger passes the client's log on, its details as debug.
