@@ -151,6 +151,11 @@ func (b *Embedded) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !b.cfg.Memory {
+		if err := mendStateFiles(b.logDir()); err != nil {
+			return errors.Join(err, journal.close())
+		}
+	}
 	if b.cluster, err = kfake.NewCluster(opts...); err != nil {
 		return errors.Join(fmt.Errorf("cannot start the embedded broker in %q: %w", b.cfg.Dir, err), journal.close())
 	}

@@ -14,9 +14,11 @@ import (
 )
 
 // journal is a redo log (Mohan et al., "ARIES", 1992) of what kfake appends to
-// its many files: one file to sync, with a size that no longer changes once it
-// was full, instead of all of them with their metadata. Two files take turns:
-// one is written while what is in the other is brought to where it belongs.
+// its many files: one file to sync, with a size that no longer changes, instead
+// of all of them with their metadata. Two files take turns: one is written while
+// what is in the other is brought to where it belongs. Their space is reserved,
+// so that a disk that fills up refuses what kfake writes, which the producer is
+// told, and never what it has acknowledged.
 //
 // A file is a row of frames, numbered without a gap through both files; what
 // follows the last frame is of an earlier turn. A frame, little endian:
@@ -55,6 +57,11 @@ func openJournal(dir, root string, limit int64) (*journal, error) {
 	}
 	if err := j.redo(frames, root); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot redo the journal in %q: %w", dir, err), j.close())
+	}
+	for _, f := range j.files {
+		if err := reserve(f, limit); err != nil {
+			return nil, errors.Join(fmt.Errorf("cannot reserve %d bytes for the journal %q: %w", limit, f.Name(), err), j.close())
+		}
 	}
 	if err := errors.Join(j.clear(), syncDir(dir)); err != nil {
 		return nil, errors.Join(err, j.close())

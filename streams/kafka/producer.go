@@ -255,7 +255,8 @@ func classify(err error) error {
 	case errors.Is(err, context.Canceled):
 	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
 		kind = ErrTooLarge
-	case errors.Is(err, kgo.ErrRecordRetries), errors.Is(err, kgo.ErrMaxBuffered),
+	case errors.Is(err, kerr.UnknownServerError), // what kfake answers when the disk is full
+		errors.Is(err, kgo.ErrRecordRetries), errors.Is(err, kgo.ErrMaxBuffered),
 		errors.Is(err, kgo.ErrClientClosed), errors.Is(err, io.EOF), errors.Is(err, ErrUnavailable), unreachable(err), kerr.IsRetriable(err):
 		kind = ErrUnavailable
 	}

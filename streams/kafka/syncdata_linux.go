@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -13,5 +14,19 @@ func syncData(f *os.File) error {
 		if err := unix.Fdatasync(int(f.Fd())); err != unix.EINTR {
 			return err
 		}
+	}
+}
+
+// reserve gives a file space of that size, where the file system can.
+func reserve(f *os.File, size int64) error {
+	for {
+		err := unix.Fallocate(int(f.Fd()), 0, 0, size)
+		if err == unix.EINTR {
+			continue
+		}
+		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+			return nil
+		}
+		return err
 	}
 }
