@@ -94,7 +94,7 @@ func (c *cluster) process(name string) *process {
 		defer c.mu.Unlock()
 		excused := c.away || time.Since(c.until) < 30*time.Second
 		if excused {
-			c.count("process ended as Kafka or Redis was away, started again")
+			c.count("start that failed as Kafka or Redis was away, tried again")
 		}
 		return excused
 	}
@@ -241,7 +241,13 @@ func (c *cluster) isReady(p *process) bool {
 		return false
 	}
 	_ = resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
+	if resp.StatusCode != http.StatusOK {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wasReady = true
+	return true
 }
 
 // compareCluster reads the log and the snapshots, and compares.

@@ -48,15 +48,16 @@ type process struct {
 	name string
 	args []string
 	said string // the file with its standard error
-	// excused is asked whether an end that nobody wanted may be; nil: none may.
+	// excused is asked whether a process that was never ready may end by itself;
+	// nil: it may not.
 	excused func() bool
 
 	url  atomic.Pointer[string] // where it listens; "" while it does not
 	mu   sync.Mutex             // guards what follows
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
-	// stopping says that its end is wanted.
-	stopping bool
+	// stopping says that its end is wanted; wasReady that it was ready once.
+	stopping, wasReady bool
 }
 
 func newProcess(t *testing.T, name, dir string, args ...string) *process {
@@ -88,7 +89,7 @@ func (p *process) spawn() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stopping = false
+	p.stopping, p.wasReady = false, false
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, p.args...)
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Stdout = io.Discard
@@ -121,11 +122,12 @@ func (p *process) watch(cmd *exec.Cmd, done chan struct{}, stderr io.Reader, sai
 	_ = cmd.Wait() // how it ended is asked of ProcessState
 	close(done)
 	p.mu.Lock()
-	wanted := p.cmd != cmd || p.stopping
+	wanted, ready := p.cmd != cmd || p.stopping, p.wasReady
 	p.mu.Unlock()
 	switch {
 	case wanted:
-	case p.excused != nil && p.excused():
+	case !ready && p.excused != nil && p.excused():
+		wait(500*time.Millisecond, nil)
 		p.spawn() // as whoever runs it would
 	default:
 		p.t.Errorf("%s ended by itself: %v", p.name, cmd.ProcessState)
