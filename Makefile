@@ -11,9 +11,10 @@ LINT_VERSION := v2.15.0
 RACE ?= ./streams/... ./engine/... ./rules/... ./recommender/...
 
 # How long and how hard `make torture` is; SEED 0 takes a new one, and prints it.
-KILLS ?= 200
-SEED  ?= 0
-RATE  ?= 400
+KILLS  ?= 200
+FAULTS ?= kill=50,zombie=20,broker=20,redis=20,rolling=10,rollback=5,slowredis=5,slowbroker=5,cutredis=5,cutbroker=5,join=5
+SEED   ?= 0
+RATE   ?= 300
 # How many random sets of rules the engine is held to the model of bench/reference with.
 RULESETS ?= 10000
 
@@ -58,9 +59,9 @@ bench: ## run the Go benchmarks briefly; `rapport bench` measures the whole
 integration: ## test against real Kafka, Redis and tracking clients; what is missing is skipped
 	.ci/integration
 
-torture: ## kill, stop and cut what runs under load, and compare with models: KILLS, SEED, RATE
-	$(GO) test -tags integration -count=1 -v -timeout 4h ./bench/torture -run 'TestEmbedded|TestCluster' \
-		-args -kills $(KILLS) -seed $(SEED) -rate $(RATE)
+torture: ## kill, stop and cut what runs under load, and compare with models: KILLS, FAULTS, SEED, RATE
+	$(GO) test -tags integration -count=1 -v -timeout 24h ./bench/torture -run 'TestEmbedded|TestDiskFull|TestCluster' \
+		-args -kills $(KILLS) -faults $(FAULTS) -seed $(SEED) -rate $(RATE)
 	$(GO) test -count=1 -timeout 4h ./bench/reference -args -whole -rulesets $(RULESETS)
 
 clean: ## remove what the targets leave in the tree

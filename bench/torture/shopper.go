@@ -172,7 +172,6 @@ func (s *shopper) date(e *Event, now int64) {
 		e.Ahead = true
 		e.At += 10*minute + r.Int64N(2*day)
 		return
-	case strings.HasPrefix(e.Name, "Product Added"), strings.HasPrefix(e.Name, "Product Removed"): // quantities depend on the order
 	case n < 8:
 		e.At -= 1 + r.Int64N(10*minute)
 	case n < 10:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,5 +107,6 @@ func (l *Log) Junk() (count int, differences []string) {
 	for at := range letters {
 		differences = append(differences, "a dead letter of what is no junk: record "+at)
 	}
+	slices.Sort(differences)
 	return count, differences
 }
