@@ -18,11 +18,14 @@ RATE   ?= 300
 # How many random sets of rules the engine is held to the model of bench/reference with.
 RULESETS ?= 10000
 
+# How long `make soak` loads a server.
+SOAK ?= 10m
+
 .DEFAULT_GOAL := help
-.PHONY: help build test race cover lint fmt vet fuzz bench integration torture clean
+.PHONY: help build test race cover lint fmt vet fuzz bench bench-smoke soak integration torture clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build ./rapport, a static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.release=$(VERSION)" -o rapport ./cmd/rapport
@@ -55,6 +58,12 @@ fuzz: ## fuzz every FuzzXxx of the tree for FUZZTIME each
 
 bench: ## run the Go benchmarks briefly; `rapport bench` measures the whole
 	$(GO) test -run '^$$' -bench . -benchtime 200ms -benchmem ./...
+
+bench-smoke: ## fail when a benchmark allocates more than .ci/allocations records
+	GO=$(GO) .ci/bench-smoke
+
+soak: ## load a server for SOAK, half of what it can do, and check that nothing grows
+	$(GO) run ./cmd/rapport bench soak --duration $(SOAK)
 
 integration: ## test against real Kafka, Redis and tracking clients; what is missing is skipped
 	.ci/integration

@@ -232,7 +232,7 @@ func (b *recommendBench) prepare(ctx context.Context, dir string) (*server, erro
 	if err := s.putItems(ctx, sh.items); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if err := s.feedSessions(ctx, sh, b.cfg.Sessions); err != nil {
+	if _, err := s.feedSessions(ctx, sh, 0, b.cfg.Sessions); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	b.addr, b.calls, b.callsFile = s.addr, recommendCalls(sh), filepath.Join(dir, "calls")

@@ -60,6 +60,11 @@ func recommendCalls(sh *shop) []string {
 	return calls
 }
 
+// getting sends the requests over and over.
+func getting(calls []string) func(int, int64, *fasthttp.Request) {
+	return func(_ int, n int64, req *fasthttp.Request) { req.SetRequestURI(calls[n%int64(len(calls))]) }
+}
+
 // sample is what answers are like.
 type sample struct {
 	bytes int     // of a body, in the mean
@@ -72,7 +77,7 @@ func sampleAnswers(ctx context.Context, addr string, calls []string) (sample, er
 	var bytes, items, n int
 	_, err := load.Run(ctx, load.Config{
 		Addr: addr, Connections: 1, Duration: 300 * time.Millisecond,
-		Fill: func(_ int, n int64, req *fasthttp.Request) { req.SetRequestURI(calls[n%int64(len(calls))]) },
+		Fill: getting(calls),
 		Answered: func(_ int, _ int64, _ load.Timing, resp *fasthttp.Response) error {
 			var answer struct {
 				Items []struct{ ID string } `json:"items"`

@@ -89,6 +89,59 @@ func TestMixedMeasuresWithAndWithout(t *testing.T) {
 	checkOutput(t, r, "beside ingest", "p99_ratio")
 }
 
+func TestScaleMeasuresGrowth(t *testing.T) {
+	cfg := run.ScaleConfig{
+		Items: 200, Profiles: []int{100, 3000}, Sessions: []int{50, 500}, Triggers: []int{1, 20}, Events: 1000, Seed: 1, Rounds: 1,
+	}
+	r, err := run.Scale(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, axis := range [][]run.ScalePoint{r.Profiles, r.Sessions, r.Triggers} {
+		if len(axis) != 2 || axis[0].Growth != 1 || axis[1].Growth <= 0 || axis[1].Event.Median <= 0 || axis[1].RecommendP50 <= 0 || axis[1].Heap <= 0 {
+			t.Errorf("%+v", axis)
+		}
+	}
+	checkOutput(t, r, "a session has", "items")
+	for want, change := range map[string]func(*run.ScaleConfig){
+		"items:":    func(c *run.ScaleConfig) { c.Items = 5 },
+		"events:":   func(c *run.ScaleConfig) { c.Events = 5 },
+		"profiles:": func(c *run.ScaleConfig) { c.Profiles = nil },
+		"sessions:": func(c *run.ScaleConfig) { c.Sessions = []int{5, 5} },
+		"triggers:": func(c *run.ScaleConfig) { c.Triggers = []int{0} },
+		"rounds:":   func(c *run.ScaleConfig) { c.Rounds = 0 },
+	} {
+		bad := cfg
+		change(&bad)
+		if _, err := run.Scale(t.Context(), bad); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s got %v", want, err)
+		}
+	}
+}
+
+func TestSoakTellsEachInterval(t *testing.T) {
+	cfg := run.SoakConfig{
+		Items: 200, Profiles: 300, Sessions: 100, Seed: 1, Connections: 2, Duration: 900 * time.Millisecond, Every: 300 * time.Millisecond,
+	}
+	r, err := run.Soak(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Lines) < 3 {
+		t.Fatalf("%+v", r)
+	}
+	for _, l := range r.Lines {
+		if l.Heap <= 0 || l.Goroutines <= 0 || l.RecommendP99 <= 0 || l.EventP99 <= 0 {
+			t.Errorf("%+v", l)
+		}
+	}
+	checkOutput(t, r, "a load that goes on", "recommend_rate", "ingest_rate")
+	cfg.Every = cfg.Duration
+	if _, err := run.Soak(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "every:") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // checkOutput looks for words in the table and for keys in the JSON.
 func checkOutput(t *testing.T, r run.Report, words string, keys ...string) {
 	t.Helper()

@@ -120,17 +120,21 @@ func (s *server) putItems(ctx context.Context, items []*streams.Item) error {
 	return nil
 }
 
+// meanSession is about how many events a session has.
+const meanSession = 4
+
 // feedSessions lets customers visit the shop now, and returns when the model
-// has learned from all of it.
-func (s *server) feedSessions(ctx context.Context, sh *shop, sessions int) error {
+// has learned from all of it. Each number of a feed gives other visits.
+func (s *server) feedSessions(ctx context.Context, sh *shop, feed uint64, sessions int) (events int, err error) {
 	const step, inFlight = 1000, 16
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	w := sh.walker(1)
+	w := sh.walker(1 + feed<<32)
 	slots := make(chan struct{}, inFlight)
 	var views []int
 	var recs []streams.Record
-	number := uint64(1) << 60
+	first := uint64(1)<<60 | feed<<40
+	number := first
 	flush := func() {
 		slots <- struct{}{}
 		s.Enqueue(ctx, recs, func(err error) {
@@ -158,9 +162,9 @@ func (s *server) feedSessions(ctx context.Context, sh *shop, sessions int) error
 		slots <- struct{}{}
 	}
 	if err := context.Cause(ctx); err != nil {
-		return err
+		return 0, err
 	}
-	return s.WaitApplied(ctx)
+	return int(number - first), s.WaitApplied(ctx) //nolint:gosec // not so many
 }
 
 // tempDir makes a directory that the returned function removes.

@@ -30,7 +30,7 @@ ratios can be compared. Nothing of ./data is touched: each benchmark has a tempo
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(p.benchRecommendCommand(), p.benchIngestCommand(), p.benchPipelineCommand(), p.benchE2ECommand(), p.benchMixedCommand(), p.benchMemoryCommand(),
-		p.benchRestartCommand(), p.benchSnapshotsCommand(), p.benchAllCommand(), p.benchCompareCommand(), p.benchSendCommand())
+		p.benchRestartCommand(), p.benchSnapshotsCommand(), p.benchAllCommand(), p.benchCompareCommand(), p.benchScaleCommand(), p.benchSoakCommand(), p.benchSendCommand())
 	return cmd
 }
 

@@ -42,6 +42,18 @@ func TestBenchIngest(t *testing.T) {
 	}
 }
 
+func TestBenchSoakAndScale(t *testing.T) {
+	t.Chdir(t.TempDir())
+	got := rapport(t, strings.Fields("bench soak --items 200 --profiles 200 --sessions 50 --connections 2 --duration 900ms --every 300ms")...)
+	if got.code == exitUsage || !strings.Contains(got.stdout, "a load that goes on") || (got.code == exitFailed) != strings.Contains(got.stdout, "NOT FLAT") {
+		t.Errorf("exit %d, %s\n%s", got.code, got.stderr, got.stdout)
+	}
+	got = rapport(t, strings.Fields("bench scale --items 200 --profiles 100 --sessions 50 --triggers 1 --events 1000 --rounds 1 --json")...)
+	if got.code != exitDone || !strings.Contains(got.stdout, `"event_us"`) {
+		t.Errorf("exit %d, %s\n%s", got.code, got.stderr, got.stdout)
+	}
+}
+
 func TestBenchUsage(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for args, want := range map[string]string{
@@ -51,6 +63,11 @@ func TestBenchUsage(t *testing.T) {
 		"bench ingest --rounds 0":           "--rounds: must be",
 		"bench ingest --html missing/x.htm": "--html: open missing",
 		"bench everything":                  `unknown command "everything"`,
+		"bench e2e --rate -1":               "--rate: must be",
+		"bench mixed --sessions -1":         "--sessions: must be",
+		"bench scale --profiles 10,5":       "--profiles: must be numbers",
+		"bench scale --triggers many":       "invalid argument",
+		"bench soak --every 9m":             "--every: must be",
 	} {
 		if got := rapport(t, strings.Fields(args)...); got.code != exitUsage || !strings.Contains(got.stderr, want) {
 			t.Errorf("rapport %s: exit %d, %s", args, got.code, got.stderr)
