@@ -33,6 +33,11 @@ func (c Config) Warnings() []Problem {
 	if c.Sinks.Webhook != nil && c.Sinks.Webhook.Secret == "" {
 		warn("sinks.webhook.secret: is empty: the receiver cannot tell our messages from others'")
 	}
+	if people := c.Sinks.SMTP != nil || c.Sinks.HTTP != nil; people && c.Secret == "" {
+		warn("secret: is empty: messages have no link to unsubscribe, and codes of coupons can be guessed")
+	} else if people && c.URL == "" {
+		warn("url: is empty: links to unsubscribe lead to %q; set the public address of this API", c.PublicURL())
+	}
 	return list
 }
 

@@ -169,6 +169,17 @@ func TestConfigWarnings(t *testing.T) {
 	if w := c.Warnings(); len(w) != 1 || !strings.Contains(w[0].Text, "identity_secret") {
 		t.Errorf("unsigned identifiers in public: %v", w)
 	}
+	c = DefaultConfig()
+	c.Sinks.SMTP = &SMTPSink{}
+	for _, want := range []string{"secret: ", "url: ", ""} {
+		if w := c.Warnings(); len(w) > 1 || (len(w) == 1) != (want != "") || len(w) == 1 && !strings.HasPrefix(w[0].Text, want) {
+			t.Errorf("mail to people: %v, want %q", w, want)
+		}
+		if c.Secret != "" {
+			c.URL = "https://rapport.shop.example"
+		}
+		c.Secret = "s"
+	}
 }
 
 func TestParseDuration(t *testing.T) {
