@@ -8,139 +8,14 @@ import (
 // cartTTL is how long a line stays in the cart after it was last added to.
 const cartTTL = 30 * day
 
-// shelf is what happened to one product of a cart since it was removed.
-type shelf struct {
-	removed int64 // when it was last removed or ordered
-	changes []change
-	price   float64 // of what is in the cart now
-}
-
-// change is a product added, or (less than 0) taken.
-type change struct {
-	at       int64
-	quantity int64
-}
-
-// quantity is how many are in the cart, and when one was last added.
-func (s *shelf) quantity() (n, added int64) {
-	for _, c := range s.changes {
-		if n = max(n+c.quantity, 0); c.quantity > 0 {
-			added = c.at
-		}
-	}
-	return n, added
-}
-
-// put adds a change where its time is; of changes at once, additions come first.
-func (s *shelf) put(at, quantity int64) {
-	s.changes = append(s.changes, change{at, quantity})
-	slices.SortStableFunc(s.changes, func(a, b change) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(b.quantity, a.quantity))
-	})
-}
-
-// forget drops what happened until a time.
-func (s *shelf) forget(at int64) {
-	s.changes = slices.DeleteFunc(s.changes, func(c change) bool { return c.at <= at })
-}
-
-func (c *Customer) shelf(id string) *shelf {
-	if c.cart[id] == nil {
-		c.cart[id] = &shelf{removed: never}
-	}
-	return c.cart[id]
-}
-
-// age lets lines leave that were added too long ago.
-func (c *Customer) age(now int64) {
-	for _, s := range c.cart {
-		if n, added := s.quantity(); n > 0 && added+cartTTL <= now {
-			s.changes = nil
-		}
-	}
-}
-
-// shop changes the cart as an event says.
-func (c *Customer) shop(e *Event, now int64, item func(string) *Item) {
-	c.age(now)
-	c.touched = c.touched || touches(e)
-	switch e.Name {
-	case "Product Added", "Wishlist Product Added to Cart":
-		for _, l := range e.lines() {
-			c.add(l, e.At, l.Quantity, item)
-		}
-	case "Product Removed":
-		for _, l := range e.lines() {
-			if l.Given {
-				c.add(Line{ID: l.ID}, e.At, -l.Quantity, item)
-			} else {
-				c.remove(l.ID, e.At)
-			}
-		}
-	case "Order Completed":
-		for _, l := range e.lines() {
-			c.remove(l.ID, e.At)
-		}
-	case "Cart Viewed", "Cart Updated", "Checkout Started":
-		if e.Products != nil && e.At >= c.replaced {
-			c.replaced = e.At
-			for _, s := range c.cart {
-				s.forget(e.At)
-			}
-			for _, l := range e.Products {
-				if e.At > c.shelf(l.ID).removed {
-					c.say(l, e.At, l.Quantity, item)
-				}
-			}
-		}
-	}
-	c.age(now)
-}
-
-// touches reports whether an event says anything of a cart.
-func touches(e *Event) bool {
-	switch e.Name {
-	case "Product Added", "Product Removed", "Wishlist Product Added to Cart":
-		return true
-	case "Order Completed":
-		return len(e.lines()) > 0
-	case "Cart Viewed", "Cart Updated", "Checkout Started":
-		return e.Products != nil || e.Properties["cart_id"] != nil
-	}
-	return false
-}
-
-func (c *Customer) add(l Line, at, quantity int64, item func(string) *Item) {
-	s := c.shelf(l.ID)
-	if at > s.removed && at > c.replaced && quantity != 0 {
-		c.say(l, at, quantity, item)
-	}
-}
-
-func (c *Customer) remove(id string, at int64) {
-	s := c.shelf(id)
-	s.removed = max(s.removed, at)
-	s.forget(at)
-}
-
-// say adds to a product in the cart, and notes its price: what was said with the
-// latest addition, else what the catalogue says.
-func (c *Customer) say(l Line, at, quantity int64, item func(string) *Item) {
-	s := c.shelf(l.ID)
-	before, added := s.quantity()
-	if before == 0 {
-		s.price, added = 0, never
-	}
-	s.put(at, quantity)
-	if n, _ := s.quantity(); n == 0 || quantity < 0 {
-		return
-	}
-	if l.Price > 0 && (at >= added || s.price == 0) {
-		s.price = l.Price
-	}
-	if known := item(l.ID); known != nil && s.price == 0 {
-		s.price = known.Price
-	}
+// cartDeed is an event that says something of a cart, or that identifiers are
+// one customer's.
+type cartDeed struct {
+	at    int64
+	order int // of deeds at one time
+	kind  string
+	ids   []string // whose it is: the first; of "join" all
+	lines []Line
 }
 
 // line is a product in the cart.
@@ -151,65 +26,144 @@ type line struct {
 	price    float64
 }
 
-// lines are what is in the cart at a time, the oldest first.
+// share is the cart of identifiers that are one customer's, by product.
+type share struct {
+	ids   []string
+	lines map[string]line
+}
+
+// cartDeeds are what an event says of carts.
+func cartDeeds(e *Event) (list []cartDeed) {
+	deed := func(order int, kind string, lines ...Line) {
+		list = append(list, cartDeed{e.At, order, kind, e.IDs, lines})
+	}
+	if len(e.IDs) > 1 {
+		deed(0, "join")
+	}
+	switch e.Name {
+	case "Product Added", "Wishlist Product Added to Cart":
+		deed(2, "add", e.lines()...)
+	case "Product Removed":
+		for _, l := range e.lines() {
+			if l.Given {
+				deed(3, "lower", l)
+			} else {
+				deed(4, "remove", l)
+			}
+		}
+	case "Order Completed":
+		deed(4, "remove", e.lines()...)
+	case "Cart Viewed", "Cart Updated", "Checkout Started":
+		if e.Products != nil {
+			deed(1, "show", e.Products...)
+		}
+	}
+	return list
+}
+
+// shop notes what an event says of the cart. What has left it by age by now is
+// forgotten.
+func (c *Customer) shop(e *Event, now int64) {
+	c.lines(now)
+	c.deeds = append(c.deeds, cartDeeds(e)...)
+	c.stale = true
+	c.lines(now)
+}
+
+// lines are what is in the cart at a time, the oldest first: all that was done is
+// done again, in the order of its times.
 func (c *Customer) lines(now int64) []line {
-	c.age(now)
-	var out []line
-	for id, s := range c.cart {
-		if n, added := s.quantity(); n > 0 {
-			out = append(out, line{id, n, added, s.price})
+	if c.stale {
+		c.shelves, c.stale = c.replay(), false
+	}
+	for _, l := range c.shelves {
+		if l.added+cartTTL <= now {
+			for i := range c.deeds {
+				c.deeds[i].lines = slices.DeleteFunc(slices.Clone(c.deeds[i].lines), func(o Line) bool { return o.ID == l.id && c.deeds[i].kind != "remove" })
+			}
+			c.stale = true
+		}
+	}
+	if c.stale {
+		return c.lines(now)
+	}
+	return c.shelves
+}
+
+// replay does all deeds again.
+func (c *Customer) replay() (out []line) {
+	slices.SortStableFunc(c.deeds, func(a, b cartDeed) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.order, b.order)) })
+	shares := map[string]*share{}
+	of := func(id string) *share {
+		if shares[id] == nil {
+			shares[id] = &share{[]string{id}, map[string]line{}}
+		}
+		return shares[id]
+	}
+	for i := range c.deeds {
+		d := &c.deeds[i]
+		own := of(d.ids[0])
+		switch d.kind {
+		case "join":
+			for _, id := range d.ids[1:] {
+				own.join(of(id), shares)
+			}
+		case "remove":
+			for _, s := range shares {
+				for _, l := range d.lines {
+					delete(s.lines, l.ID)
+				}
+			}
+		case "show":
+			clear(own.lines)
+			own.add(d, 1)
+		case "add":
+			own.add(d, 1)
+		case "lower":
+			own.add(d, -1)
+		}
+	}
+	for _, l := range of(c.id).lines {
+		if l.quantity > 0 {
+			out = append(out, l)
 		}
 	}
 	slices.SortFunc(out, func(a, b line) int { return cmp.Or(cmp.Compare(a.added, b.added), cmp.Compare(a.id, b.id)) })
 	return out
 }
 
-// mergeCart unites two carts that turned out to be one at a time: of a product
-// in both the larger quantity counts, and on top what happened since.
-func (c *Customer) mergeCart(o *Customer, at, now int64) {
-	c.age(now)
-	o.age(now)
-	if o.replaced >= at {
-		for _, s := range c.cart {
-			s.forget(o.replaced)
+// add adds lines, or takes them away.
+func (s *share) add(d *cartDeed, sign int64) {
+	for _, l := range d.lines {
+		now := s.lines[l.ID]
+		if now.quantity == 0 {
+			now = line{id: l.ID}
 		}
-	}
-	for id, theirs := range o.cart {
-		own := c.shelf(id)
-		own.removed = max(own.removed, theirs.removed)
-		own.forget(own.removed)
-		theirs.forget(own.removed)
-		if c.replaced >= at {
-			theirs.forget(c.replaced)
+		now.quantity = max(now.quantity+sign*l.Quantity, 0)
+		if sign > 0 && l.Quantity > 0 {
+			now.added = d.at
+			if l.Price > 0 {
+				now.price = l.Price
+			}
 		}
-		own.unite(theirs, at)
+		s.lines[l.ID] = now
 	}
-	if o.replaced >= at || !c.touched {
-		c.replaced = max(c.replaced, o.replaced)
-	}
-	c.touched = c.touched || o.touched
-	c.age(now)
 }
 
-func (s *shelf) unite(o *shelf, at int64) {
-	before := func(list []change) []change {
-		return slices.DeleteFunc(slices.Clone(list), func(c change) bool { return c.at >= at })
+// join makes two carts one: of a product in both the larger quantity counts, or
+// the later of two equal ones.
+func (s *share) join(o *share, shares map[string]*share) {
+	if s == o {
+		return
 	}
-	since := func(list []change) []change {
-		return slices.DeleteFunc(slices.Clone(list), func(c change) bool { return c.at < at })
+	for id, theirs := range o.lines {
+		own := s.lines[id]
+		if cmp.Or(cmp.Compare(theirs.quantity, own.quantity), cmp.Compare(theirs.added, own.added)) > 0 {
+			s.lines[id] = theirs
+		}
 	}
-	here, added := s.quantity()
-	if there, later := o.quantity(); there > 0 && o.price > 0 && (here == 0 || s.price == 0 || later > added) {
-		s.price = o.price
-	}
-	own, theirs := shelf{changes: before(s.changes)}, shelf{changes: before(o.changes)}
-	n, _ := own.quantity()
-	if more, _ := theirs.quantity(); more > n {
-		own = theirs
-	}
-	mine := since(s.changes)
-	s.changes = own.changes
-	for _, c := range append(mine, since(o.changes)...) {
-		s.put(c.at, c.quantity)
+	s.ids = append(s.ids, o.ids...)
+	for _, id := range o.ids {
+		shares[id] = s
 	}
 }

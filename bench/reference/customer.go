@@ -10,15 +10,14 @@ import (
 
 // Customer is one customer and all that ever happened to him.
 type Customer struct {
-	id     string // the strongest identifier
-	target *Customer
-	ids    []string
-	seen   map[string]int64 // messageIds, and when they were applied
-	events []deed           // behaviour, in the order of the log
-	cart   map[string]*shelf
-	// replaced is when the cart was last shown as a whole.
-	replaced int64
-	touched  bool                  // the cart, by any event
+	id       string // the strongest identifier
+	target   *Customer
+	ids      []string
+	seen     map[string]int64 // messageIds, and when they were applied
+	events   []deed           // behaviour, in the order of the log
+	deeds    []cartDeed
+	shelves  []line // the cart that the deeds come to, unless it is stale
+	stale    bool
 	lists    map[string][]interest // "viewed", "wishlist", "waiting": newest first
 	orders   []order               // newest first
 	traits   map[string]said
@@ -85,7 +84,7 @@ type past struct {
 }
 
 func newCustomer(id string) *Customer {
-	return &Customer{id: id, ids: []string{id}, seen: map[string]int64{}, cart: map[string]*shelf{}, lists: map[string][]interest{},
+	return &Customer{id: id, ids: []string{id}, seen: map[string]int64{}, lists: map[string][]interest{},
 		traits: map[string]said{}, consents: map[string]answer{}, stopped: map[string]bool{}, segments: map[string]bool{},
 		past: map[string]*past{}, told: map[string]int64{}, now: never, measured: never}
 }
@@ -138,7 +137,7 @@ func (c *Customer) do(e *Event, now int64, item func(string) *Item) {
 		c.zone = said{e.Zone, e.At}
 	}
 	c.list(e, item)
-	c.shop(e, now, item)
+	c.shop(e, now)
 	if e.Name == "Order Completed" {
 		c.order(e)
 	}
@@ -244,15 +243,17 @@ func (c *Customer) revenue() float64 {
 }
 
 // absorb makes another customer's past this one's own, who turned out to be the
-// same at a time.
-func (c *Customer) absorb(o *Customer, at, now int64) {
+// same.
+func (c *Customer) absorb(o *Customer, now int64) {
 	o.target = c
 	c.ids = append(c.ids, o.ids...)
 	for id, when := range o.seen {
 		c.seen[id] = max(c.seen[id], when)
 	}
 	c.events = append(c.events, o.events...)
-	c.mergeCart(o, at, now)
+	c.lines(now)
+	o.lines(now)
+	c.deeds, c.stale = append(c.deeds, o.deeds...), true
 	for name, theirs := range o.lists {
 		for _, in := range slices.Backward(theirs) {
 			c.notice(name, in)

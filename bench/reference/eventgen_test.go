@@ -62,12 +62,9 @@ func (g *generator) ids() []string {
 }
 
 func (g *generator) line() reference.Line {
-	l := reference.Line{ID: g.product(), Quantity: 1}
+	l := reference.Line{ID: g.product(), Quantity: 1, Price: float64(10 * (1 + g.IntN(4)))}
 	if g.IntN(2) == 0 {
 		l.Quantity, l.Given = int64(1+g.IntN(3)), true
-	}
-	if g.IntN(2) == 0 {
-		l.Price = float64(10 * (1 + g.IntN(4)))
 	}
 	return l
 }

@@ -112,7 +112,7 @@ func (m *Model) Take(e *Event) {
 	c.now = m.now
 	if e.behaviour() {
 		for _, id := range e.IDs[1:] {
-			m.link(id, e.IDs[0], e.At)
+			m.link(id, e.IDs[0])
 		}
 	}
 }
@@ -177,7 +177,7 @@ func (w *walk) flip(names []string, cause string) {
 }
 
 // link says that two identifiers are one customer's.
-func (m *Model) link(a, b string, at int64) {
+func (m *Model) link(a, b string) {
 	c, o := m.customer(a), m.customer(b)
 	if c == o {
 		return
@@ -187,7 +187,7 @@ func (m *Model) link(a, b string, at int64) {
 	}
 	m.pass(c)
 	m.pass(o)
-	m.merge(c, o, at)
+	m.merge(c, o)
 }
 
 var strength = []string{"user", "card", "phone", "email", "anonymous"}
@@ -199,7 +199,7 @@ func stronger(a, b string) bool {
 }
 
 // merge makes one customer of two: c takes over what o had.
-func (m *Model) merge(c, o *Customer, at int64) {
+func (m *Model) merge(c, o *Customer) {
 	if len(o.events) == 0 {
 		o.target = c
 		return
@@ -207,7 +207,7 @@ func (m *Model) merge(c, o *Customer, at int64) {
 	w := &walk{m: m, c: c, now: m.now}
 	runs := o.runs
 	o.runs = nil
-	c.absorb(o, at, m.now)
+	c.absorb(o, m.now)
 	for _, theirs := range runs {
 		own := c.running(theirs.trigger, theirs.key)
 		if own != nil {

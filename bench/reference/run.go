@@ -248,7 +248,7 @@ func (w *walk) advance(r *run, s *step, due int64) {
 			}
 		case "set":
 			for name, value := range s.traits {
-				w.c.traits[name] = said{value, w.now}
+				w.c.traits[name] = said{value, max(w.now, w.c.traits[name].at)}
 			}
 			w.changes = true
 		case "send":

@@ -144,6 +144,9 @@ func (b basket) review(h *product) {
 // that are all one by then.
 func (b basket) settle(old []string, horizon int64) {
 	b.Shown = slices.DeleteFunc(b.Shown, func(s *CartShown) bool { return s.At < horizon && slices.Contains(old, s.Of) })
+	if b.ReplacedAt < horizon {
+		b.ReplacedAt = 0 // what was not in the cart that was shown then may be its own from here on
+	}
 	for _, id := range b.all() {
 		h := b.load(id)
 		if !slices.ContainsFunc(h.ops, foreign) {

@@ -232,8 +232,17 @@ func text(props map[string]any, key string) string {
 	return s
 }
 
-// SetTraits sets traits, values in JSON, as an identify call at that time would;
-// false, and nothing changed, where they would be too large.
-func (p *Profile) SetTraits(values map[string]json.RawMessage, at int64) bool {
-	return p.setTraits(values, at, at) == ""
+// SetTraits sets traits, values in JSON, as an identify call at that time would
+// whose word is the last: the log's clock may be behind the time of an event.
+// It returns false, and changes nothing, where they would be too large.
+func (p *Profile) SetTraits(values map[string]json.RawMessage, now int64) bool {
+	all, err := p.loadTraits()
+	if err != nil {
+		return false
+	}
+	at := now
+	for name := range values { // map order: the greatest
+		at = max(at, all[name].at)
+	}
+	return p.setTraits(values, at, now) == ""
 }
