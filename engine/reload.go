@@ -19,6 +19,8 @@ type rulesState struct {
 	Past []int64 `json:"past,omitempty"`
 	// Births has when each segment came, by name.
 	Births map[string]rules.Birth `json:"births,omitempty"`
+	// Launches has when each trigger with existing came, by name.
+	Launches map[string]rules.Launch `json:"launches,omitempty"`
 	// Members is how many customers are in each segment.
 	Members map[string]int64 `json:"members,omitempty"`
 }
@@ -49,6 +51,7 @@ func (w *worker) adopt(set *rules.Set, number int64) {
 		births[s.Name] = rules.Birth{Number: number, At: w.state.Now, If: s.If}
 		fresh = append(fresh, s)
 	}
+	launched := set.Launches(w.rules)
 	w.env.Past[r.Number] = w.rules
 	r.Past = append(r.Past, r.Number)
 	if old := len(r.Past) - maxPast; old > 0 {
@@ -60,6 +63,7 @@ func (w *worker) adopt(set *rules.Set, number int64) {
 	r.Number, r.Births, r.Members = number, births, members
 	w.use(set)
 	w.store.Publish()
+	w.launch(set, launched)
 	turn := &rules.Turn{Now: w.state.Now, Env: &w.env}
 	kept := maps.Clone(members)
 	var removed []string
@@ -102,6 +106,36 @@ func (w *worker) sweep(begin func(), f func(p *profiles.Profile)) {
 	}
 }
 
+// launch notes the triggers that are new and take in who matches already, and
+// over how long their customers are spread; those that are gone are forgotten.
+func (w *worker) launch(set *rules.Set, perDay map[string]float64) {
+	r := &w.state.Rules
+	launches := map[string]rules.Launch{}
+	for _, t := range set.Triggers() {
+		if l, ok := r.Launches[t.Name]; ok && perDay[t.Name] == 0 {
+			launches[t.Name] = l
+		}
+	}
+	counts := map[string]int64{}
+	if len(perDay) > 0 {
+		turn := &rules.Turn{Now: w.state.Now, Env: &w.env}
+		w.sweep(func() { clear(counts) }, func(p *profiles.Profile) {
+			turn.Profile = p
+			for name := range perDay { // map order: counts
+				if set.Existing(turn, name, w.state.Now) {
+					counts[name]++
+				}
+			}
+		})
+	}
+	const day = 24 * 60 * 60 * 1000
+	for name, rate := range perDay { // map order: names differ
+		spread := float64(counts[name]) * float64(w.cfg.Partitions) / rate * day
+		launches[name] = rules.Launch{Number: r.Number, At: w.state.Now, Spread: int64(spread)}
+	}
+	r.Launches, w.env.Launches = launches, launches
+}
+
 // endRemoved ends the runs of triggers that there are no more.
 func (w *worker) endRemoved(ids []string) {
 	slices.Sort(ids)
@@ -128,7 +162,7 @@ func (w *worker) setTimers() { w.sweep(w.clearTimers, w.waitFor) }
 
 // clearTimers forgets what is derived from the profiles.
 func (w *worker) clearTimers() {
-	w.env.Number, w.env.Births = w.state.Rules.Number, w.state.Rules.Births
+	w.env.Number, w.env.Births, w.env.Launches = w.state.Rules.Number, w.state.Rules.Births, w.state.Rules.Launches
 	w.timers, w.interests = rules.Timers{}, rules.Interests{}
 }
 

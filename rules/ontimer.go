@@ -58,6 +58,8 @@ func (s *Set) startTimer(t *Turn, trig *Trigger, tm Timer) bool {
 		s.startInactive(t, trig, tm.Due)
 	case trig.start.item != nil && tm.Key == runsOutKey:
 		s.startRunsOut(t, trig, tm.Due)
+	case tm.Key == existingKey:
+		s.startExisting(t, trig, tm.Due)
 	default:
 		return false
 	}
@@ -104,7 +106,7 @@ func (s *Set) Expire(t *Turn, tm Timer) {
 	case tm.Key == segmentKey:
 		s.onSegmentTimer(t, tm.Due)
 		return
-	case tm.Key == inactiveKey || tm.Key == runsOutKey:
+	case tm.Key == inactiveKey || tm.Key == runsOutKey || tm.Key == existingKey:
 		return
 	case trig != nil && trig.isDate() && tm.Key == dateKey:
 		s.passDate(t, trig, tm.Due)
@@ -135,10 +137,13 @@ func (s *Set) Timers(p *profiles.Profile, now int64, env *Env, add func(Timer)) 
 		s.dateTimer(trig, p, now, env, add)
 	}
 	s.quietTimers(p, now, env, add)
-	if len(s.timed) > 0 {
+	if len(s.timed) > 0 || env != nil && len(env.Launches) > 0 {
 		t := Turn{Now: now, Profile: p, Env: env}
 		t.prepare(s)
 		s.segmentTimer(&t, now, add)
+		if env != nil {
+			s.existingTimers(&t, add)
+		}
 	}
 }
 

@@ -6,14 +6,13 @@ import (
 )
 
 var (
-	sections         = []string{"segments", "policy", "coupons", "triggers", "placements"}
-	triggerKeys      = []string{"start", "restart", "while", "exit", "steps", "reentry", "late", "priority", "goal", "holdout", "state", "from", "to"}
-	laterTriggerKeys = []string{"existing"}
-	exitKeys         = []string{"event", "channel", "if", "key"}
-	stepKeys         = []string{"wait", "send", "until", "if", "suppress", "set"}
-	branchKeys       = []string{"then", "else"}
-	sendKeys         = []string{"template", "channels", "if", "items", "at_most", "recommend", "coupon", "data", "variants", "hours", "expire", "when_capped", "transactional"}
-	itemSources      = []string{"cart", "event", "run", "order", "viewed"}
+	sections    = []string{"segments", "policy", "coupons", "triggers", "placements"}
+	triggerKeys = []string{"start", "restart", "while", "exit", "steps", "reentry", "late", "priority", "goal", "holdout", "state", "from", "to", "existing"}
+	exitKeys    = []string{"event", "channel", "if", "key"}
+	stepKeys    = []string{"wait", "send", "until", "if", "suppress", "set"}
+	branchKeys  = []string{"then", "else"}
+	sendKeys    = []string{"template", "channels", "if", "items", "at_most", "recommend", "coupon", "data", "variants", "hours", "expire", "when_capped", "transactional"}
+	itemSources = []string{"cart", "event", "run", "order", "viewed"}
 )
 
 const (
@@ -40,8 +39,11 @@ func (f *file) trigger(e entry) *Trigger {
 	t.Line, t.Column = position(e.at)
 	what := "trigger " + e.key
 	got := map[string]bool{}
-	for _, x := range f.mapping(e, what, triggerKeys, laterTriggerKeys) {
-		got[x.key] = true
+	var existing entry
+	for _, x := range f.mapping(e, what, triggerKeys, nil) {
+		if got[x.key] = true; x.key == "existing" {
+			existing = x
+		}
 		f.triggerKey(t, x)
 	}
 	for _, key := range []string{"start", "steps"} {
@@ -51,6 +53,9 @@ func (f *file) trigger(e entry) *Trigger {
 	}
 	if t.restart && t.start.kind() != "event" {
 		f.add(e.at, "%s: restart is for starts by event", what)
+	}
+	if existing.key != "" && got["start"] {
+		f.existingOK(t, existing)
 	}
 	t.describe()
 	return t
@@ -76,6 +81,8 @@ func (f *file) triggerKey(t *Trigger, x entry) {
 		t.steps = f.steps(x)
 	case "holdout":
 		t.holdout, _ = f.fraction(x)
+	case "existing":
+		t.existing = f.existing(x)
 	case "from":
 		t.from = f.limit(x)
 	case "to":

@@ -28,6 +28,7 @@ type Trigger struct {
 	late     int64  // ms
 	goal     *goal
 	holdout  float64
+	existing float64 // how many of those who match already, a day; 0: none
 	from, to *limit
 	shadow   bool
 	rank     int // place in the order of priority, then name

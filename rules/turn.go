@@ -25,6 +25,8 @@ type Env struct {
 	// Births has when each segment came, or changed.
 	Number int64
 	Births map[string]Birth
+	// Launches has when each trigger with `existing` came.
+	Launches map[string]Launch
 	// Past are earlier rules by number: a run goes on by those that it began with.
 	Past map[int64]*Set
 	// CartTTL is how long a line stays in a cart; 0 is 30 days.

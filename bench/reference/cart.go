@@ -64,30 +64,39 @@ func cartDeeds(e *Event) (list []cartDeed) {
 // shop notes what an event says of the cart. What has left it by age by now is
 // forgotten.
 func (c *Customer) shop(e *Event, now int64) {
-	c.lines(now)
+	c.forget(now)
 	c.deeds = append(c.deeds, cartDeeds(e)...)
 	c.stale = true
-	c.lines(now)
+	c.forget(now)
 }
 
-// lines are what is in the cart at a time, the oldest first: all that was done is
-// done again, in the order of its times.
+// lines are what is in the cart at a time, the oldest first.
 func (c *Customer) lines(now int64) []line {
+	return slices.DeleteFunc(slices.Clone(c.all()), func(l line) bool { return l.added+cartTTL <= now })
+}
+
+// all are the lines of the cart, those too that have left it by age: all that was
+// done is done again, in the order of its times.
+func (c *Customer) all() []line {
 	if c.stale {
 		c.shelves, c.stale = c.replay(), false
 	}
-	for _, l := range c.shelves {
-		if l.added+cartTTL <= now {
-			for i := range c.deeds {
-				c.deeds[i].lines = slices.DeleteFunc(slices.Clone(c.deeds[i].lines), func(o Line) bool { return o.ID == l.id && c.deeds[i].kind != "remove" })
-			}
-			c.stale = true
-		}
-	}
-	if c.stale {
-		return c.lines(now)
-	}
 	return c.shelves
+}
+
+// forget forgets what was done with products that have left the cart by age.
+func (c *Customer) forget(now int64) {
+	for _, l := range c.all() {
+		if l.added+cartTTL > now {
+			continue
+		}
+		for i := range c.deeds {
+			if d := &c.deeds[i]; d.kind != "remove" {
+				d.lines = slices.DeleteFunc(slices.Clone(d.lines), func(o Line) bool { return o.ID == l.id })
+			}
+		}
+		c.stale = true
+	}
 }
 
 // replay does all deeds again.

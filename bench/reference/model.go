@@ -106,7 +106,7 @@ func (m *Model) Take(e *Event) {
 	w.dispatch(e)
 	w.traits(e, old)
 	if w.changes {
-		flips = append(flips, w.segments()...)
+		flips = append(flips, w.ofTraits()...)
 	}
 	w.flip(flips, e.ID)
 	c.now = m.now
@@ -143,12 +143,22 @@ func (w *walk) traits(e *Event, old map[string]said) {
 
 // segments looks at all segments anew and says which changed.
 func (w *walk) segments() []string {
+	w.c.measured = w.now
+	return w.look(func(*segment) bool { return true })
+}
+
+// ofTraits looks at those that a trait set by a step may have changed: the others
+// have their own time.
+func (w *walk) ofTraits() []string { return w.look(func(s *segment) bool { return s.traits }) }
+
+func (w *walk) look(which func(s *segment) bool) (flips []string) {
 	if len(w.c.events) == 0 {
 		return nil // nobody did anything yet
 	}
-	w.c.measured = w.now
-	var flips []string
 	for _, s := range w.m.rules.segments {
+		if !which(s) {
+			continue
+		}
 		if is := s.cond.Holds(w.view(nil, nil)); is != w.c.segments[s.name] {
 			w.c.segments[s.name] = is
 			flips = append(flips, s.name)
@@ -171,7 +181,7 @@ func (w *walk) flip(names []string, cause string) {
 		w.changes = false
 		w.dispatch(e)
 		if w.changes {
-			names = append(names, w.segments()...)
+			names = append(names, w.ofTraits()...)
 		}
 	}
 }
@@ -353,7 +363,7 @@ func (m *Model) next(c *Customer, until int64) due {
 func (w *walk) settle(due int64) {
 	if w.changes {
 		w.changes = false
-		w.flip(w.segments(), "segment:"+strconv.FormatInt(due, 10))
+		w.flip(w.ofTraits(), "segment:"+strconv.FormatInt(due, 10))
 	}
 }
 

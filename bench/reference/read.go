@@ -21,7 +21,7 @@ func Read(text []byte, conditions Conditions) (*Rules, error) {
 	r := &reader{conditions: conditions}
 	rules := &Rules{policy: r.policy(field(file, "policy"))}
 	for _, e := range entries(field(file, "segments")) {
-		rules.segments = append(rules.segments, &segment{e.name, *r.cond(field(e.value, "if"))})
+		rules.segments = append(rules.segments, &segment{e.name, *r.cond(field(e.value, "if")), strings.Contains(fmt.Sprint(field(e.value, "if")), "profile.traits")})
 	}
 	slices.SortFunc(rules.segments, func(a, b *segment) int { return cmp.Compare(a.name, b.name) })
 	for _, e := range entries(field(file, "triggers")) {

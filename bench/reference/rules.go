@@ -30,8 +30,9 @@ type Rules struct {
 }
 
 type segment struct {
-	name string
-	cond Cond
+	name   string
+	cond   Cond
+	traits bool // it reads some
 }
 
 // policy bounds all messages.

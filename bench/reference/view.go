@@ -134,7 +134,7 @@ func (v *View) Viewed(since int64) int {
 
 // CartLeaves are the times at which lines leave the cart by age.
 func (v *View) CartLeaves() (list []int64) {
-	for _, l := range v.lines(v.Now) {
+	for _, l := range v.all() {
 		list = append(list, l.added+cartTTL)
 	}
 	return list
