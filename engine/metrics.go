@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // collector reads the engine's counts when it is scraped: the fold itself
 // touches no metric.
@@ -21,7 +25,7 @@ func newCollector(e *Engine) *collector {
 		events:   desc("events_applied_total", "Events applied to profiles, by event name.", "event"),
 		messages: desc("messages_total", "Messages decided, by trigger.", "trigger"),
 		runs:     desc("runs_total", "Runs started, by trigger.", "trigger"),
-		skipped:  desc("sends_skipped_total", "Sends not made, by trigger and reason.", "trigger", "reason"),
+		skipped:  desc("sends_skipped_total", "Sends not made, by trigger, step and reason.", "trigger", "step", "reason"),
 		failures: desc("condition_failures_total", "Conditions that could not be told and were false, by trigger and kind (missing: no such key or a wrong type; cost: over the limit).", "trigger", "kind"),
 		letters:  desc("dead_letters_total", "Records that could not be applied, by reason.", "reason"),
 		issues:   desc("event_issues_total", "Oddities in events that were applied, by reason.", "reason"),
@@ -49,7 +53,12 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	each(ch, c.letters, n.DeadLetters)
 	each(ch, c.issues, n.Issues)
 	each(ch, c.late, n.Late)
-	each2(ch, c.skipped, n.Skipped)
+	for trigger, steps := range n.Steps {
+		for name, count := range steps {
+			step, reason, _ := strings.Cut(name, " ")
+			ch <- prometheus.MustNewConstMetric(c.skipped, prometheus.CounterValue, float64(count), trigger, step, reason)
+		}
+	}
 	each2(ch, c.failures, n.Failures)
 	each(ch, c.other, map[string]int64{
 		"duplicates": n.Duplicates, "repeated": n.Repeated, "gaps": n.Gaps, "forwarded": n.Forwarded, "links": n.Links,

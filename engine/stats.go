@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/rapport-engine/rapport/engine/profiles"
@@ -15,6 +16,7 @@ type Counts struct {
 	Runs        map[string]int64            // started, by trigger
 	Messages    map[string]int64            // decided, by trigger
 	Skipped     map[string]map[string]int64 // sends not made, by trigger and reason
+	Steps       map[string]map[string]int64 // the same by trigger, and "step reason"
 	Failures    map[string]map[string]int64 // conditions that could not be told, by trigger and kind
 	DeadLetters map[string]int64            // by reason
 	Issues      map[string]int64            // what was odd in events applied, by reason
@@ -42,7 +44,7 @@ func newCounts() Counts {
 	return Counts{
 		Events: map[string]int64{}, Channels: map[string]int64{}, Runs: map[string]int64{},
 		Messages: map[string]int64{}, Skipped: map[string]map[string]int64{}, Failures: map[string]map[string]int64{},
-		DeadLetters: map[string]int64{}, Issues: map[string]int64{}, Late: map[string]int64{},
+		Steps: map[string]map[string]int64{}, DeadLetters: map[string]int64{}, Issues: map[string]int64{}, Late: map[string]int64{},
 	}
 }
 
@@ -96,7 +98,11 @@ func bump(m map[string]int64, name string) {
 	m[name]++
 }
 
-func (c *Counts) skip(trigger, reason string)  { bump2(c.Skipped, trigger, reason, 1) }
+func (c *Counts) skip(trigger string, step int, reason string) {
+	bump2(c.Skipped, trigger, reason, 1)
+	bump2(c.Steps, trigger, strconv.Itoa(step)+" "+reason, 1)
+}
+
 func (c *Counts) failure(trigger, kind string) { bump2(c.Failures, trigger, kind, 1) }
 
 // bump2 adds n to m[a][b].
@@ -128,6 +134,7 @@ func (c *Counts) add(o *Counts) {
 	addAll(c.Issues, o.Issues)
 	addAll(c.Late, o.Late)
 	addAll2(c.Skipped, o.Skipped)
+	addAll2(c.Steps, o.Steps)
 	addAll2(c.Failures, o.Failures)
 	c.Applied += o.Applied
 	c.Duplicates += o.Duplicates

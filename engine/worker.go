@@ -126,7 +126,7 @@ func (w *worker) emit(t *rules.Turn) {
 		w.watch(t)
 	}
 	for _, s := range t.Skips {
-		w.counts.skip(s.Trigger, s.Reason)
+		w.counts.skip(s.Trigger, s.Step, s.Reason)
 		w.logSkip(t, s)
 	}
 	for _, f := range t.Failures {

@@ -99,6 +99,26 @@ func (c *Customer) forget(now int64) {
 	}
 }
 
+// settle lets removals of more than a week ago be done with: they count for what
+// the customer had then, not for what turns out to be his as well.
+func (c *Customer) settle(now int64) {
+	for i := range c.deeds {
+		old := &c.deeds[i]
+		if old.kind != "remove" || old.at >= now-7*day {
+			continue
+		}
+		for j := range c.deeds {
+			d := &c.deeds[j]
+			if d.kind != "remove" && d.at <= old.at {
+				d.lines = slices.DeleteFunc(slices.Clone(d.lines), func(l Line) bool {
+					return slices.ContainsFunc(old.lines, func(o Line) bool { return o.ID == l.ID })
+				})
+			}
+		}
+		old.lines = nil
+	}
+}
+
 // replay does all deeds again.
 func (c *Customer) replay() (out []line) {
 	slices.SortStableFunc(c.deeds, func(a, b cartDeed) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.order, b.order)) })
@@ -167,9 +187,15 @@ func (s *share) join(o *share, shares map[string]*share) {
 	}
 	for id, theirs := range o.lines {
 		own := s.lines[id]
-		if cmp.Or(cmp.Compare(theirs.quantity, own.quantity), cmp.Compare(theirs.added, own.added)) > 0 {
-			s.lines[id] = theirs
+		price := own.price // the one that was said later
+		if theirs.quantity > 0 && theirs.price > 0 && (own.quantity == 0 || own.price == 0 || theirs.added > own.added) {
+			price = theirs.price
 		}
+		if cmp.Or(cmp.Compare(theirs.quantity, own.quantity), cmp.Compare(theirs.added, own.added)) > 0 {
+			own = theirs
+		}
+		own.price = price
+		s.lines[id] = own
 	}
 	s.ids = append(s.ids, o.ids...)
 	for _, id := range o.ids {

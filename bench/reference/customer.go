@@ -251,8 +251,10 @@ func (c *Customer) absorb(o *Customer, now int64) {
 		c.seen[id] = max(c.seen[id], when)
 	}
 	c.events = append(c.events, o.events...)
-	c.forget(now)
-	o.forget(now)
+	for _, side := range []*Customer{c, o} {
+		side.forget(now)
+		side.settle(now)
+	}
 	c.deeds, c.stale = append(c.deeds, o.deeds...), true
 	for name, theirs := range o.lists {
 		for _, in := range slices.Backward(theirs) {

@@ -156,7 +156,7 @@ func (s *testShop) exits() {
 		track("web", `"userId":"fickle"`, "Product Added", added), track("web", `"userId":"fickle"`, "Product Removed", added))
 	for _, reason := range []string{"exited", "condition"} {
 		s.until("a send not made: "+reason, func() bool {
-			return s.measures(fmt.Sprintf(`rapport_sends_skipped_total{reason=%q,trigger="left_cart"} 1`, reason))
+			return s.measures(fmt.Sprintf(`rapport_sends_skipped_total{reason=%q,step="1",trigger="left_cart"} 1`, reason))
 		})
 	}
 }
@@ -166,7 +166,7 @@ func (s *testShop) consent() {
 	s.t.Helper()
 	s.events(track("app", `"userId":"42"`, "News", ""))
 	s.until("a send not made: no_consent", func() bool {
-		return s.measures(`rapport_sends_skipped_total{reason="no_consent",trigger="news"} 1`)
+		return s.measures(`rapport_sends_skipped_total{reason="no_consent",step="0",trigger="news"} 1`)
 	})
 	s.must(http.MethodPost, "/v1/consents", `{"id":"phone:0501234567","consents":{"sms":true},"source":"call_center"}`)
 	s.until("her consent", func() bool { return s.profile(olena).Consents["sms"] })
