@@ -99,26 +99,6 @@ func (c *Customer) forget(now int64) {
 	}
 }
 
-// settle lets removals of more than a week ago be done with: they count for what
-// the customer had then, not for what turns out to be his as well.
-func (c *Customer) settle(now int64) {
-	for i := range c.deeds {
-		old := &c.deeds[i]
-		if old.kind != "remove" || old.at >= now-7*day {
-			continue
-		}
-		for j := range c.deeds {
-			d := &c.deeds[j]
-			if d.kind != "remove" && d.at <= old.at {
-				d.lines = slices.DeleteFunc(slices.Clone(d.lines), func(l Line) bool {
-					return slices.ContainsFunc(old.lines, func(o Line) bool { return o.ID == l.ID })
-				})
-			}
-		}
-		old.lines = nil
-	}
-}
-
 // replay does all deeds again.
 func (c *Customer) replay() (out []line) {
 	slices.SortStableFunc(c.deeds, func(a, b cartDeed) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.order, b.order)) })

@@ -251,10 +251,8 @@ func (c *Customer) absorb(o *Customer, now int64) {
 		c.seen[id] = max(c.seen[id], when)
 	}
 	c.events = append(c.events, o.events...)
-	for _, side := range []*Customer{c, o} {
-		side.forget(now)
-		side.settle(now)
-	}
+	c.forget(now)
+	o.forget(now)
 	c.deeds, c.stale = append(c.deeds, o.deeds...), true
 	for name, theirs := range o.lists {
 		for _, in := range slices.Backward(theirs) {

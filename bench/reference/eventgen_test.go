@@ -12,6 +12,7 @@ type generator struct {
 	*pool
 	customers int
 	made      int
+	began     int64 // Unix ms
 	past      []reference.Event
 }
 
@@ -30,7 +31,14 @@ func (g *generator) event(now, logged int64, model *reference.Model) *reference.
 		Properties: map[string]any{}}
 	if g.IntN(6) == 0 {
 		e.At -= int64(1+g.IntN(5*24*60)) * 60_000
-		e.IDs = e.IDs[:1] // who is who, told late, is the matter of engine's own model of histories
+		e.IDs = e.IDs[:1] // who is who, told late, is the matter of the engine's own model of histories
+	}
+	// So is what turns out after a week, when what was removed from a cart may be forgotten.
+	if g.began == 0 {
+		g.began = now
+	}
+	if now-g.began > 6*dayMs {
+		e.IDs = e.IDs[:1]
 	}
 	if g.IntN(3) == 0 {
 		e.Properties["n"] = float64(g.IntN(6))
