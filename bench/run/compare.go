@@ -117,7 +117,7 @@ func (s Spread) widened() Spread {
 
 // sameSizes is an error where a benchmark was measured with other sizes.
 func sameSizes(old, later Document) error {
-	for _, part := range []string{"recommend", "mixed", "ingest", "pipeline", "e2e", "memory", "restart"} {
+	for _, part := range []string{"recommend", "mixed", "ingest", "pipeline", "e2e", "memory", "restart", "snapshots"} {
 		for _, size := range []string{"items", "profiles", "sessions", "events", "connections"} {
 			o, inOld := old.spread(part + "." + size)
 			n, inNew := later.spread(part + "." + size)
@@ -133,7 +133,7 @@ func sameSizes(old, later Document) error {
 // otherMachine says where the machines differ.
 func otherMachine(old, later Document) []string {
 	var notes []string
-	for _, part := range []string{"recommend", "mixed", "ingest", "pipeline", "e2e", "memory", "restart"} {
+	for _, part := range []string{"recommend", "mixed", "ingest", "pipeline", "e2e", "memory", "restart", "snapshots"} {
 		for _, of := range []string{"cores", "go", "os"} {
 			o, _ := old.at(part + ".machine." + of)
 			n, _ := later.at(part + ".machine." + of)

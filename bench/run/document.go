@@ -105,7 +105,7 @@ func (d Document) Parts() ([]Part, error) {
 		report Report
 	}{
 		{"recommend", &RecommendReport{}}, {"mixed", &MixedReport{}}, {"ingest", &IngestReport{}}, {"pipeline", &PipelineReport{}},
-		{"e2e", &E2EReport{}}, {"memory", &MemoryReport{}}, {"restart", &RestartReport{}},
+		{"e2e", &E2EReport{}}, {"memory", &MemoryReport{}}, {"restart", &RestartReport{}}, {"snapshots", &SnapshotReport{}},
 	} {
 		if d[b.name] == nil {
 			continue

@@ -1,7 +1,10 @@
 package run
 
 import (
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -19,6 +22,27 @@ type Part struct {
 	Title   string
 	Report  Report
 	Profile []byte // a CPU profile of the measuring; nil: none was taken
+}
+
+// WriteCurves writes the parts' latency curves to a directory, which it makes
+// where there is none: recommend-1.svg, recommend-2.svg and so on.
+func WriteCurves(dir string, parts []Part) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // pictures for everybody
+		return fmt.Errorf("cannot make a directory for the curves: %w", err)
+	}
+	for _, part := range parts {
+		drawn, ok := part.Report.(interface{ charts() []page.Latencies })
+		if !ok {
+			continue
+		}
+		for i, chart := range drawn.charts() {
+			name := filepath.Join(dir, fmt.Sprintf("%s-%d.svg", part.Title, i+1))
+			if err := os.WriteFile(name, []byte(chart.SVG()+"\n"), 0o644); err != nil { //nolint:gosec // pictures for everybody
+				return fmt.Errorf("cannot write a curve: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // hottest is how many functions of a profile are shown.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -57,6 +56,7 @@ type ScaleReport struct {
 	Profiles []ScalePoint `json:"profiles"`
 	Sessions []ScalePoint `json:"sessions"`
 	Triggers []ScalePoint `json:"triggers"`
+	Model    []ModelPoint `json:"model"` // at the sizes of Sessions
 	Items    int          `json:"items"`
 	Rounds   int          `json:"rounds"`
 	Machine  Machine      `json:"machine"`
@@ -69,9 +69,7 @@ type ScalePoint struct {
 	Growth       float64 `json:"growth"`           // of it, to the smallest size
 	RecommendP50 float64 `json:"recommend_p50_ms"` // over one connection, nothing else at work
 	RecommendP99 float64 `json:"recommend_p99_ms"`
-	Heap         int64   `json:"heap_bytes"`            // after a collection
-	BytesEach    float64 `json:"bytes_each"`            // of heap that one more of them takes; 0 at the smallest size
-	EventsEach   float64 `json:"events_each,omitempty"` // of a session
+	Heap         int64   `json:"heap_bytes"` // that the server takes, after a collection
 }
 
 // Scale measures what grows with the state.
@@ -106,13 +104,17 @@ func Scale(ctx context.Context, cfg ScaleConfig) (*ScaleReport, error) {
 			p.Size, p.Growth = n, 1
 			if first := *axis.points; len(first) > 0 {
 				p.Growth = p.Event.Median / first[0].Event.Median
-				p.BytesEach = float64(p.Heap-first[0].Heap) / float64(n-first[0].Size)
-			}
-			if axis.name != "sessions" {
-				p.EventsEach = 0
 			}
 			*axis.points = append(*axis.points, p)
 		}
+	}
+	for _, n := range cfg.Sessions {
+		tell(cfg.Progress, fmt.Sprintf("the model alone with %s sessions", thousands(int64(n))))
+		p := modelOf(newShop(cfg.Items, cfg.Profiles[0], cfg.Seed), n)
+		if len(r.Model) > 0 {
+			p.EventBytes = float64(p.Heap-r.Model[0].Heap) / float64(p.Events-r.Model[0].Events)
+		}
+		r.Model = append(r.Model, p)
 	}
 	r.Machine.LoadAfter = loadAverage()
 	return r, nil
@@ -147,6 +149,7 @@ func scalePoint(ctx context.Context, cfg *ScaleConfig, size scaleSize) (p ScaleP
 	if err != nil {
 		return p, fmt.Errorf("BUG: the benchmark's rules: %w", err)
 	}
+	before := liveHeap()
 	config, sh := benchConfig(filepath.Clean(dir)), newShop(cfg.Items, size.profiles, cfg.Seed)
 	if err := seedProfiles(ctx, sh, &config, 0); err != nil {
 		return p, err
@@ -159,15 +162,10 @@ func scalePoint(ctx context.Context, cfg *ScaleConfig, size scaleSize) (p ScaleP
 	if err := s.putItems(ctx, sh.items); err != nil {
 		return p, err
 	}
-	fed, err := s.feedSessions(ctx, sh, 0, size.sessions)
-	if err != nil {
+	if _, err := s.feedSessions(ctx, sh, 0, size.sessions); err != nil {
 		return p, err
 	}
-	p.EventsEach = float64(fed) / float64(size.sessions)
-	debug.FreeOSMemory() // collects, too
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	p.Heap = int64(m.HeapInuse) //nolint:gosec // below 2^63
+	p.Heap = liveHeap() - before
 	if p.Event, err = s.timeEvents(ctx, sh, cfg); err != nil {
 		return p, err
 	}
@@ -205,18 +203,18 @@ func (r *ScaleReport) Write(w io.Writer) error {
 		points []ScalePoint
 	}{{"profiles", r.Profiles}, {"sessions", r.Sessions}, {"triggers", r.Triggers}} {
 		p.line("")
-		p.line("%12s  %-24s %8s  %14s %14s  %10s  %14s", axis.name, "µs an event, all cores", "growth", "recommend p50", "p99, ms", "heap, MB", "bytes each")
+		p.line("%12s  %-24s %8s  %14s %14s  %10s", axis.name, "µs an event, all cores", "growth", "recommend p50", "p99, ms", "heap, MB")
 		for _, x := range axis.points {
-			each := ""
-			if x.BytesEach > 0 {
-				each = short(x.BytesEach)
-			}
-			p.line("%12s  %-24s %8s  %14s %14s  %10s  %14s", thousands(int64(x.Size)), x.Event, short(x.Growth),
-				short(x.RecommendP50), short(x.RecommendP99), short(float64(x.Heap)/1e6), each)
+			p.line("%12s  %-24s %8s  %14s %14s  %10s", thousands(int64(x.Size)), x.Event, short(x.Growth),
+				short(x.RecommendP50), short(x.RecommendP99), short(float64(x.Heap)/1e6))
 		}
-		if n := len(axis.points); n > 0 && axis.points[n-1].EventsEach > 0 {
-			p.line("%12s  a session has %s events", "", short(axis.points[n-1].EventsEach))
-		}
+	}
+	p.line("")
+	p.line("the model and the catalogue alone, one core:")
+	p.line("%12s  %12s  %-24s %10s  %16s  %14s", "sessions", "events", "µs an event", "heap, MB", "bytes an event", "bytes an item")
+	for _, x := range r.Model {
+		p.line("%12s  %12s  %-24s %10s  %16s  %14s", thousands(int64(x.Sessions)), thousands(int64(x.Events)), short(x.EventMicros),
+			short(float64(x.Heap)/1e6), short(x.EventBytes), short(x.ItemBytes))
 	}
 	return p.err
 }

@@ -37,6 +37,7 @@ ratios can be compared. Nothing of ./data is touched: each benchmark has a tempo
 // benchOptions are the flags of every benchmark.
 type benchOptions struct {
 	html, cpuProfile string
+	curves           *string
 	json             *bool
 	seed             uint64
 	duration         time.Duration
@@ -55,12 +56,18 @@ func newBenchOptions(cmd *cobra.Command, items, profiles int) *benchOptions {
 	set.IntVar(&o.rounds, "rounds", 3, "rounds; the median of them is reported, with the range")
 	set.IntVar(&o.connections, "connections", 64, "keep-alive connections")
 	set.StringVar(&o.html, "html", "", "write a page with the tables, the latency curves and where the time goes to this `file`")
+	o.curves = curvesFlag(cmd)
 	set.StringVar(&o.cpuProfile, "cpuprofile", "", "write a CPU profile of what is measured, floor and senders included, to this `file`")
 	return o
 }
 
 // defaultSessions is how many sessions the model has learned from.
 const defaultSessions = 1_000_000
+
+// curvesFlag binds --curves.
+func curvesFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("curves", "", "write the latency curves as pictures (SVG) to this `directory`")
+}
 
 func (p *program) benchRecommendCommand() *cobra.Command {
 	var rates string
@@ -96,7 +103,7 @@ from the time at which each request was due.`,
 		if err := cfg.Validate(); err != nil {
 			return usagef("--%v", err)
 		}
-		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
+		return p.bench(cmd.Context(), cmd.Name(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
 			cfg.Profile = profile
 			r, err := benchrun.Recommend(ctx, cfg)
 			return r, map[string]any{"recommend": r}, err
@@ -122,7 +129,7 @@ func (p *program) benchSendCommand() *cobra.Command {
 }
 
 // bench runs a benchmark and reports.
-func (p *program) bench(ctx context.Context, o *benchOptions, measure func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error)) (err error) {
+func (p *program) bench(ctx context.Context, name string, o *benchOptions, measure func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error)) (err error) {
 	var profile bytes.Buffer
 	var to io.Writer // nil: no profile
 	if o.cpuProfile != "" || o.html != "" {
@@ -144,7 +151,12 @@ func (p *program) bench(ctx context.Context, o *benchOptions, measure func(ctx c
 	}
 	if f := pages["html"]; f != nil {
 		part := benchrun.Part{Report: report, Profile: profile.Bytes()}
-		if err := benchrun.WritePage(f, "rapport bench", []benchrun.Part{part}); err != nil {
+		if err := benchrun.WritePage(f, "rapport bench "+name, []benchrun.Part{part}); err != nil {
+			return err
+		}
+	}
+	if o.curves != nil && *o.curves != "" {
+		if err := benchrun.WriteCurves(*o.curves, []benchrun.Part{{Title: name, Report: report}}); err != nil {
 			return err
 		}
 	}

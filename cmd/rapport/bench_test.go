@@ -77,14 +77,14 @@ func TestBenchUsage(t *testing.T) {
 
 func TestBenchAll(t *testing.T) {
 	t.Chdir(t.TempDir())
-	got := rapport(t, strings.Fields("bench all --items 200 --profiles 1500 --sessions 50 --events 2000 --duration 500ms --rounds 1 --json --html all.html")...)
+	got := rapport(t, strings.Fields("bench all --items 200 --profiles 1500 --sessions 50 --events 2000 --duration 500ms --rounds 1 --json --html all.html --curves pictures")...)
 	var whole map[string]map[string]any
 	if err := json.Unmarshal([]byte(got.stdout), &whole); err != nil || got.code != 0 {
 		t.Fatalf("exit %d, %v\n%s\n%s", got.code, err, got.stdout, got.stderr)
 	}
 	for part, figure := range map[string]string{
 		"recommend": "throughput_ratio", "mixed": "p99_ratio", "ingest": "batch_events_per_s", "e2e": "p99_ms",
-		"pipeline": "events_per_s", "memory": "bytes_per_profile", "restart": "seconds",
+		"pipeline": "events_per_s", "memory": "bytes_per_profile", "restart": "seconds", "snapshots": "ratio",
 	} {
 		if _, ok := whole[part][figure]; !ok {
 			t.Errorf("no %s.%s", part, figure)
@@ -96,8 +96,13 @@ func TestBenchAll(t *testing.T) {
 		}
 	}
 	page, err := os.ReadFile("all.html")
-	if err != nil || strings.Count(string(page), "<h2>") != 7 || !strings.Contains(string(page), "Where the time goes") || strings.Contains(string(page), "<script") {
+	if err != nil || strings.Count(string(page), "<h2>") != 8 || !strings.Contains(string(page), "Where the time goes") || strings.Contains(string(page), "<script") {
 		t.Errorf("%v, a page of %d bytes", err, len(page))
+	}
+	for _, name := range []string{"recommend-1.svg", "mixed-1.svg", "ingest-1.svg", "e2e-1.svg"} {
+		if data, err := os.ReadFile(filepath.Join("pictures", name)); err != nil || !strings.HasPrefix(string(data), "<svg") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	if err := os.WriteFile("all.json", []byte(got.stdout), 0o600); err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 
 // benchmarks are those that benchAllCommand runs, in order, and the flags that
 // it passes on to only some of them.
-var benchmarks = []string{"recommend", "mixed", "ingest", "pipeline", "e2e", "memory", "restart"}
+var benchmarks = []string{"recommend", "mixed", "ingest", "pipeline", "e2e", "memory", "restart", "snapshots"}
 
 // takes reports whether a benchmark knows a flag of all.
 func takes(benchmark, flag string) bool {
@@ -27,8 +27,8 @@ func takes(benchmark, flag string) bool {
 	case "sessions":
 		return benchmark == "recommend" || benchmark == "mixed"
 	case "events":
-		return benchmark == "pipeline"
-	case "html", "json":
+		return benchmark == "pipeline" || benchmark == "snapshots"
+	case "html", "curves", "json":
 		return false
 	}
 	return true
@@ -40,7 +40,7 @@ func (p *program) benchAllCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "all",
 		Short: "All benchmarks, one after the other, and one table",
-		Long: `Runs recommend, mixed, ingest, pipeline, e2e, memory and restart, each in a process of its own, prints their tables,
+		Long: `Runs recommend, mixed, ingest, pipeline, e2e, memory, restart and snapshots, each in a process of its own, prints their tables,
 and at the end one of everything that is promised. Flags that are not given are left to each benchmark.`,
 		Example: `  rapport bench all
   rapport bench all --html report.html
@@ -53,11 +53,12 @@ and at the end one of everything that is promised. Flags that are not given are 
 	set.Int("items", 0, "items of the catalogue")
 	set.Int("profiles", 0, "customers")
 	set.Int("sessions", 0, "sessions that the model has learned from")
-	set.Int("events", 0, "events of a round of pipeline")
+	set.Int("events", 0, "events of a round of pipeline and snapshots")
 	set.Int("rounds", 0, "rounds; the median of them is reported, with the range")
 	set.Uint64("seed", 0, "what the invented shop is drawn from")
 	set.Duration("duration", time.Duration(0), "length of one phase")
 	html := set.String("html", "", "write a page with the tables, the latency curves and where the time goes to this `file`")
+	curves := curvesFlag(cmd)
 	cmd.RunE = p.runs(func(cmd *cobra.Command, _ []string) (err error) {
 		pages, err := createAll(map[string]string{"html": *html})
 		if err != nil {
@@ -75,6 +76,15 @@ and at the end one of everything that is promised. Flags that are not given are 
 		}
 		if f := pages["html"]; f != nil {
 			if err := writeWhole(f, whole, dir); err != nil {
+				return err
+			}
+		}
+		if *curves != "" {
+			parts, err := whole.Parts()
+			if err == nil {
+				err = benchrun.WriteCurves(*curves, parts)
+			}
+			if err != nil {
 				return err
 			}
 		}

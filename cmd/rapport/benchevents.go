@@ -30,7 +30,7 @@ same broker and decodes them, on as many goroutines, and does nothing else.`,
 		if err := cfg.Validate(); err != nil {
 			return usagef("--%v", err)
 		}
-		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
+		return p.bench(cmd.Context(), cmd.Name(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
 			cfg.Profile = profile
 			r, err := benchrun.Ingest(ctx, cfg)
 			return r, map[string]any{"ingest": r}, err
@@ -62,7 +62,7 @@ reader of the topic of messages has it, and until the customer's profile shows t
 		if err := cfg.Validate(); err != nil {
 			return usagef("--%v", err)
 		}
-		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
+		return p.bench(cmd.Context(), cmd.Name(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
 			cfg.Profile = profile
 			r, err := benchrun.EndToEnd(ctx, cfg)
 			return r, map[string]any{"e2e": r}, err
@@ -93,7 +93,7 @@ events come from a process each.`,
 		if err := cfg.Validate(); err != nil {
 			return usagef("--%v", err)
 		}
-		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
+		return p.bench(cmd.Context(), cmd.Name(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
 			cfg.Profile = profile
 			r, err := benchrun.Mixed(ctx, cfg)
 			if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 
@@ -36,7 +37,7 @@ at work, and the heap after a collection. One trigger in ten concerns a view.`,
 			return usagef("--%v", err)
 		}
 		cfg.Progress = p.benchProgress()
-		return p.bench(cmd.Context(), &benchOptions{json: asJSON}, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
+		return p.bench(cmd.Context(), cmd.Name(), &benchOptions{json: asJSON}, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
 			cfg.Profile = profile
 			r, err := benchrun.Scale(ctx, cfg)
 			return r, map[string]any{"scale": r}, err
@@ -69,13 +70,13 @@ before: memory by 15 %, goroutines and files by 10 %, latencies by half.`,
 	cmd.RunE = p.runs(func(cmd *cobra.Command, _ []string) error {
 		cfg := benchrun.SoakConfig{
 			Items: o.items, Profiles: o.profiles, Sessions: sessions, Seed: o.seed, Connections: o.connections,
-			Duration: o.duration, Every: every, Progress: p.benchProgress(), Sender: p.sender(),
+			Duration: o.duration, Every: every, Progress: func(text string) { fmt.Fprintln(p.stderr, text) }, Sender: p.sender(),
 		}
 		if err := cfg.Validate(); err != nil {
 			return usagef("--%v", err)
 		}
 		var grew []string
-		err := p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
+		err := p.bench(cmd.Context(), cmd.Name(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
 			cfg.Profile = profile
 			r, err := benchrun.Soak(ctx, cfg)
 			if err != nil {

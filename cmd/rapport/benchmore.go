@@ -29,7 +29,7 @@ as many goroutines, and does nothing else.`,
 		if err := cfg.Validate(); err != nil {
 			return usagef("--%v", err)
 		}
-		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
+		return p.bench(cmd.Context(), cmd.Name(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
 			cfg.Profile = profile
 			r, err := benchrun.Pipeline(ctx, cfg)
 			return r, map[string]any{"pipeline": r}, err
@@ -56,7 +56,7 @@ snapshots on disk.`,
 		if err := cfg.Validate(); err != nil {
 			return usagef("--%v", err)
 		}
-		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
+		return p.bench(cmd.Context(), cmd.Name(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
 			cfg.Profile = profile
 			r, err := benchrun.Snapshots(ctx, cfg)
 			return r, map[string]any{"snapshots": r}, err
@@ -112,7 +112,7 @@ func (p *program) benchRest(o *benchOptions, measure func(context.Context, bench
 		if err := cfg.Validate(); err != nil {
 			return usagef("--%v", err)
 		}
-		return p.bench(cmd.Context(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
+		return p.bench(cmd.Context(), cmd.Name(), o, func(ctx context.Context, profile io.Writer) (benchrun.Report, map[string]any, error) {
 			cfg.Profile = profile
 			return measure(ctx, cfg)
 		})
