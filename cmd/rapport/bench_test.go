@@ -77,7 +77,7 @@ func TestBenchUsage(t *testing.T) {
 
 func TestBenchAll(t *testing.T) {
 	t.Chdir(t.TempDir())
-	got := rapport(t, strings.Fields("bench all --items 200 --profiles 1500 --sessions 50 --events 2000 --duration 500ms --rounds 1 --json --html all.html --curves pictures")...)
+	got := rapport(t, strings.Fields("bench all --items 200 --profiles 1500 --sessions 50 --events 2000 --duration 1s --rounds 1 --json --html all.html --curves pictures")...)
 	var whole map[string]map[string]any
 	if err := json.Unmarshal([]byte(got.stdout), &whole); err != nil || got.code != 0 {
 		t.Fatalf("exit %d, %v\n%s\n%s", got.code, err, got.stdout, got.stderr)
