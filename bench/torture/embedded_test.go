@@ -15,12 +15,13 @@ import (
 	"github.com/rapport-engine/rapport/streams/kafka"
 )
 
-var killsFlag = flag.Int("kills", 15, "how often the process with everything in it is killed")
+var killsFlag = flag.Int("kills", 10, "how often the process with everything in it is killed")
 
 // TestEmbedded kills a process that has its broker and its snapshots in it, over
 // and over, while shoppers shop.
 func TestEmbedded(t *testing.T) {
 	r := newRun(t)
+	r.inFlight = 4 // one of each partition
 	data := filepath.Join(r.dir, "data")
 	p := newProcess(t, "one", r.dir, append(r.settings("one"), "--data", data)...)
 	r.load.URL = func(uint64) string { return p.address() }

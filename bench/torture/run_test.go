@@ -82,6 +82,7 @@ type run struct {
 	receiver *torture.Receiver
 	hook     *httptest.Server
 	began    time.Time
+	inFlight int // messages that one fault may make come again; 0: not asked
 
 	mu     sync.Mutex
 	faults []torture.Fault // guarded by mu
@@ -232,6 +233,9 @@ func (r *run) compare(log *torture.Log, known map[string]*torture.Known, store s
 		r.t.Error(err)
 	}
 	repeats, most, unexplained := torture.Repeats(r.receiver.Received(), r.faults)
+	if r.inFlight > 0 && most > r.inFlight {
+		r.t.Errorf("%d messages came again by one fault, at most %d were in flight", most, r.inFlight)
+	}
 	junk, noLetters := log.Junk()
 	differences := 0
 	for _, d := range []struct {
