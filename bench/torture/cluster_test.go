@@ -135,6 +135,7 @@ func (c *cluster) inject(fault string) {
 		p.send(syscall.SIGSTOP)
 		wait(session+d, nil)
 		p.send(syscall.SIGCONT)
+		wait(3*time.Second, nil) // until it has noticed
 		c.allReady()
 		c.fault("process paused for longer than its session", began)
 	case "broker":

@@ -303,7 +303,7 @@ func (g *group) end(partitions []int32, lost bool) {
 	g.mu.Unlock()
 	finish(ending, lost)
 	if !lost {
-		g.commit(ending)
+		_ = g.commit(ending) // else the next owner repeats it
 	}
 }
 
@@ -318,7 +318,7 @@ func (g *group) stop() error {
 	}
 	g.mu.Unlock()
 	finish(ending, false)
-	g.commit(ending)
+	_ = g.commit(ending) // else the next owner repeats it
 	for _, w := range ending {
 		if w.err != nil {
 			return w.err

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/rapport-engine/rapport/streams"
 )
 
@@ -355,5 +358,50 @@ func TestGroupCommitsAfterEachStep(t *testing.T) {
 	}
 	if second.restored[0] != "3 held 0" {
 		t.Errorf("restored %q, want what was committed after the third step", second.restored[0])
+	}
+}
+
+// one is a committer that takes one record at a time.
+type one struct{ *committer }
+
+func (*one) Step([]streams.Record) int { return 1 }
+
+// A step whose commit is refused is the last one until the commit is known: the
+// partition may be another process's by now.
+func TestGroupWaitsForTheCommitOfAStep(t *testing.T) {
+	broker, cfg := startBroker(t, EmbeddedConfig{Partitions: 1})
+	cfg.Instance = "a"
+	produce(t, newProducer(t, cfg), numbered(0, 0, 4))
+	f := &one{&committer{newFolder(), map[int32]string{}, 0}}
+	var refused []int // how many records had been processed
+	broker.cluster.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if len(refused) == 3 {
+			return nil, nil, false
+		}
+		broker.cluster.KeepControl()
+		refused = append(refused, len(f.values[0]))
+		commit := req.(*kmsg.OffsetCommitRequest)
+		resp := commit.ResponseKind().(*kmsg.OffsetCommitResponse)
+		for _, topic := range commit.Topics {
+			answer := kmsg.NewOffsetCommitResponseTopic()
+			answer.Topic, answer.TopicID = topic.Topic, topic.TopicID
+			for _, p := range topic.Partitions {
+				one := kmsg.NewOffsetCommitResponseTopicPartition()
+				one.Partition, one.ErrorCode = p.Partition, kerr.UnknownMemberID.Code
+				answer.Partitions = append(answer.Partitions, one)
+			}
+			resp.Topics = append(resp.Topics, answer)
+		}
+		return resp, nil, true
+	})
+	m := join(t, cfg, f, RunCommitted)
+	f.wait(t, "all records", func() bool { return len(f.values[0]) == 4 })
+	if err := m.stop(); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(refused, []int{1, 1, 1}) {
+		t.Errorf("commits were refused after %v records, want 1 each time", refused)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -226,9 +227,11 @@ func (w *worker) work() error {
 // process gives records to the handler, and commits after each of its steps. Once
 // the partition is asked for back, the step in hand is the last.
 func (w *worker) process(recs []streams.Record) error {
+	s, steps := w.g.handler.(Stepper)
+	steps = steps && w.g.committed
 	for first := true; len(recs) > 0 && (first || !w.ending()); first = false {
 		n := len(recs)
-		if s, ok := w.g.handler.(Stepper); ok && w.g.committed {
+		if steps {
 			n = s.Step(recs)
 		}
 		if err := w.g.handler.Process(w.ctx, w.partition, recs[:n]); err != nil {
@@ -236,11 +239,26 @@ func (w *worker) process(recs []streams.Record) error {
 		}
 		w.expected.Store(recs[n-1].Offset + 1)
 		if w.g.committed && !w.lost.Load() {
-			w.g.commit([]*worker{w})
+			w.commit(steps)
 		}
 		recs = recs[n:]
 	}
 	return nil
+}
+
+// commit writes the worker's position; one that must be known before the next
+// step is tried until it is, or the partition ends: a process that was paused for
+// so long that others have its partitions goes no further.
+func (w *worker) commit(must bool) {
+	for failures := 1; w.g.commit([]*worker{w}) != nil && must && !w.ending(); failures++ {
+		select {
+		case <-w.ctx.Done():
+			return
+		case <-w.stop:
+			return
+		case <-time.After(backoff(failures)):
+		}
+	}
 }
 
 func (w *worker) ending() bool {
@@ -317,10 +335,10 @@ func (g *group) positions(workers []*worker) (map[int32]kgo.EpochOffset, map[int
 
 // commit writes the workers' positions and waits for the answer. A commit that
 // fails is made up for by the next one; until then a restart repeats more.
-func (g *group) commit(workers []*worker) {
+func (g *group) commit(workers []*worker) error {
 	offsets, metadata := g.positions(workers)
 	if len(offsets) == 0 {
-		return
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -335,8 +353,10 @@ func (g *group) commit(workers []*worker) {
 		return nil
 	})
 	var failure error
-	g.client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{g.topic: offsets}, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, _ *kmsg.OffsetCommitResponse, err error) {
-		failure = err
+	g.client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{g.topic: offsets}, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		if failure = err; err == nil {
+			failure = refusedCommit(resp)
+		}
 	})
 	if failure == nil && g.committed {
 		failure = g.cfg.durableCommits(ctx)
@@ -344,6 +364,19 @@ func (g *group) commit(workers []*worker) {
 	if failure != nil && g.cfg.Logger != nil {
 		g.cfg.Logger.Debug("cannot commit offsets", "group", g.name, "topic", g.topic, "error", failure)
 	}
+	return failure
+}
+
+// refusedCommit is the first error that the answer has for a partition.
+func refusedCommit(resp *kmsg.OffsetCommitResponse) error {
+	for i := range resp.Topics {
+		for j := range resp.Topics[i].Partitions {
+			if err := kerr.ErrorForCode(resp.Topics[i].Partitions[j].ErrorCode); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // convert appends recs to dst, their headers to headers.
