@@ -12,8 +12,9 @@ import (
 // Sums are kept as of a landmark time in the past (forward decay, Cormode et al.,
 // ICDE 2009): a later event weighs more, nothing that is stored has to shrink.
 // Of an item's neighbours, so many are kept, by space-saving (Metwally et al.,
-// ICDT 2005): a new one takes the place of the lightest and inherits its sum,
-// noted as its possible error; what counts is the sum less that error.
+// ICDT 2005) with randomized admission: a new one takes the place of the lightest, the
+// less often the heavier that is, and inherits its sum, noted as its possible error;
+// what counts is the sum less that error.
 //
 // One goroutine learns; readers take no lock and may see a part of an event.
 type pairs struct {
@@ -110,7 +111,10 @@ func (p *pairs) link(it *pairItem, j uint32, w float32) {
 		it.row.Store(r.grown(min(2*len(r.slots), p.slots), packed(j, w)))
 		return
 	}
-	lightest, least := r.lightest()
+	lightest, least, state := r.lightest()
+	if !admits(state^uint64(it.count.Load())<<32, least, w) {
+		return
+	}
 	if r.errs == nil {
 		r = &row{r.slots, make([]atomic.Uint32, len(r.slots))}
 		it.row.Store(r)
@@ -119,14 +123,26 @@ func (p *pairs) link(it *pairItem, j uint32, w float32) {
 	r.slots[lightest].Store(packed(j, least+w))
 }
 
-// lightest returns the first slot of the least sum. Sums are positive, so that
-// their bits are in the order of their values.
-func (r *row) lightest() (slot int, sum float32) {
+// admits reports whether a neighbour that weighs w may take the place of the lightest: so
+// often as its weight is a part of both (randomized admission, Ben Basat et al., INFOCOM
+// 2017), so that many that come once do not drive out those that come again. What is
+// drawn depends on sums alone: the same after a restart.
+func admits(state uint64, least, w float32) bool {
+	state = (state ^ state>>29) * 0xBF58476D1CE4E5B9
+	state = (state ^ state>>32) * 0x94D049BB133111EB
+	return float64(state>>11)/(1<<53)*float64(least+w) < float64(w)
+}
+
+// lightest returns the first slot of the least sum, and what all sums make together.
+// Sums are positive, so that their bits are in the order of their values.
+func (r *row) lightest() (slot int, sum float32, state uint64) {
 	least := uint64(math.MaxUint64)
 	for k := range r.slots {
-		least = min(least, r.slots[k].Load()<<32|uint64(k))
+		v := r.slots[k].Load() << 32
+		least = min(least, v|uint64(k))
+		state ^= v >> (k & 31)
 	}
-	return int(uint32(least)), math.Float32frombits(uint32(least >> 32))
+	return int(uint32(least)), math.Float32frombits(uint32(least >> 32)), state
 }
 
 func packed(j uint32, sum float32) uint64 {

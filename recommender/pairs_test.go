@@ -63,7 +63,8 @@ func (x *exact) view(s *shopper, at int64, id string) {
 }
 
 // compare checks the model's every similarity against the exact one. Where
-// neighbours were displaced a sum may be too small by its error, never too large.
+// neighbours were displaced or refused a sum less its error may be too small, never too
+// large.
 func (x *exact) compare(t *rapid.T, r *Recommender, p *pairs) {
 	st := p.state.Load()
 	ids := r.catalogue.items
@@ -79,7 +80,7 @@ func (x *exact) compare(t *rapid.T, r *Recommender, p *pairs) {
 			b := ids.at(j).id
 			own := math.Sqrt(float64(st.sum(i)) * float64(st.sum(j)))
 			low, high, want := float64(sum-err)/own, float64(sum)/own, x.similarity(a, b)
-			if low > want*1.001 || high < want*0.999 {
+			if low > want*1.001 || p.slots >= 64 && high < want*0.999 {
 				t.Fatalf("%s with %s: %v to %v, want %v", a, b, low, high, want)
 			}
 		})
