@@ -38,7 +38,7 @@ func (s *Settings) Apply(p *Profile, e *streams.Event, now int64, item func(id s
 	if now == 0 { // the log has had no tick yet
 		now = e.LoggedAt
 	}
-	if !p.dedupe(e.MessageID, e.LoggedAt, s.MaxDedupe) {
+	if !p.dedupe(e.MessageID, now, s.MaxDedupe) {
 		return Outcome{Duplicate: true}
 	}
 	var out Outcome
@@ -73,11 +73,11 @@ func (s *Settings) Apply(p *Profile, e *streams.Event, now int64, item func(id s
 
 const hourMs = 60 * 60 * 1000
 
-// dedupe remembers a message id for the day after it was logged (Unix ms); false
-// when it was known. The log's own time counts, not that of the partition that
-// folds it: a forward comes from another one, whose clock may be elsewhere.
-func (p *Profile) dedupe(id string, logged int64, limit int) bool {
-	hour := logged / hourMs
+// dedupe remembers a message id for a day; false when it was known. The time is
+// that of the partition: a repeat of a batch of history is logged when its clock
+// has moved on, in another partition perhaps further.
+func (p *Profile) dedupe(id string, now int64, limit int) bool {
+	hour := now / hourMs
 	old := 0
 	for old < len(p.Dedupe) && p.Dedupe[old].Hour < hour-24 {
 		old++

@@ -155,10 +155,7 @@ func (p *Profile) mergeDedupe(x *Profile, now int64, limit int) {
 			}
 		}
 	}
-	if n := len(p.Dedupe); n > 0 {
-		newest := min(p.Dedupe[n-1].Hour, now/hourMs)
-		p.Dedupe = slices.DeleteFunc(p.Dedupe, func(h *DedupeHour) bool { return h.Hour < newest-24 })
-	}
+	p.Dedupe = slices.DeleteFunc(p.Dedupe, func(h *DedupeHour) bool { return h.Hour < now/hourMs-24 })
 	count := 0
 	for _, h := range p.Dedupe {
 		count += len(h.Ids)
