@@ -290,10 +290,12 @@ func (s *simulation) compareWith(t *testing.T, m *model) {
 			continue
 		}
 		expected, got := want.summary(), summaryOf(p)
-		for product := range want.unsure {
-			if want.unsure[product] {
-				delete(expected.Cart, product)
-				delete(got.Cart, product)
+		for name, unsure := range want.unsure {
+			if unsure {
+				delete(expected.Cart, name)
+				delete(got.Cart, name)
+				delete(expected.Traits, name)
+				delete(got.Traits, name)
 			}
 		}
 		if diff := cmp.Diff(expected, got); diff != "" {

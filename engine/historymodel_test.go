@@ -24,7 +24,7 @@ type customer struct {
 	ids     []string // strongest first
 	cart    map[string]shelf
 	removed map[string]int64 // product → when
-	unsure  map[string]bool  // products that it depends on lateness whether a removal still counted for
+	unsure  map[string]bool  // products and traits that it depends on lateness whether a removal still counted for
 	applied []past
 }
 
@@ -93,14 +93,19 @@ func (m *model) apply(e *past) {
 }
 
 // absorb makes g's past c's own, at a time: of a product in both carts the larger
-// quantity counts. What was removed from one of them about a week before may be
-// forgotten by then.
+// quantity counts. What was removed from one of them about a week before, or of
+// its traits, may be forgotten by then.
 func (c *customer) absorb(g *customer, at int64) {
 	for product, removed := range g.removed {
 		c.removed[product] = max(c.removed[product], removed)
 	}
 	for product, removed := range c.removed {
-		c.unsure[product] = c.unsure[product] || g.unsure[product] || at-removed > 4*24*3_600_000
+		c.unsure[product] = c.unsure[product] || g.unsure[product] || at-removed > almostWeek
+	}
+	for _, e := range slices.Concat(c.applied, g.applied) {
+		for name, value := range e.traits {
+			c.unsure[name] = c.unsure[name] || g.unsure[name] || value == nil && at-e.at > almostWeek
+		}
 	}
 	c.ids = append(c.ids, g.ids...)
 	slices.SortFunc(c.ids, func(a, b string) int {
@@ -117,6 +122,10 @@ func (c *customer) absorb(g *customer, at int64) {
 		}
 	}
 }
+
+// almostWeek is when a removal may be forgotten at the earliest, ms: events are up
+// to 60 hours late.
+const almostWeek = 4 * 24 * 3_600_000
 
 // shop changes the cart as the event says. What is removed or ordered leaves
 // every cart that turns out to be the customer's.
