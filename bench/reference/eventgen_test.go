@@ -19,10 +19,12 @@ type generator struct {
 // event makes one: something new, now and then late, or something repeated.
 func (g *generator) event(now, logged int64, model *reference.Model) *reference.Event {
 	if len(g.past) > 0 && g.IntN(10) == 0 {
-		e := g.past[g.IntN(len(g.past))]
+		i := g.IntN(len(g.past))
+		e := g.past[i]
 		// What is exactly a day ago may be either, and what is a week late is in no right place.
 		if ago := logged - e.Logged; (ago < 23*60*60_000 || ago > 26*60*60_000) && logged-e.At < 6*dayMs {
 			e.Logged = logged
+			g.past[i] = e
 			return &e
 		}
 	}
