@@ -23,7 +23,7 @@ import (
 	"github.com/rapport-engine/rapport/streams/kafka/kafkatest"
 )
 
-var faultsFlag = flag.String("faults", "kill=3,zombie=1,broker=1,redis=1,rolling=1,rollback=1,slowredis=1,slowbroker=1,cutredis=1,cutbroker=1,join=1",
+var faultsFlag = flag.String("faults", "kill=2,zombie=1,broker=1,redis=1,rolling=1,rollback=1,slowredis=1,slowbroker=1,cutredis=1,cutbroker=1,join=1",
 	"how often each fault is injected into the cluster")
 
 // session is after which time of silence a process loses its partitions.
