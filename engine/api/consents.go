@@ -15,15 +15,18 @@ type consentsInput struct {
 	Source   string          `json:"source"`
 }
 
-// identifyCall is what consents become on the log.
-type identifyCall struct {
-	Type        string          `json:"type"`
-	MessageID   string          `json:"messageId"`
-	UserID      string          `json:"userId,omitempty"`
-	AnonymousID string          `json:"anonymousId,omitempty"`
-	Timestamp   string          `json:"timestamp"`
-	Traits      identifyTraits  `json:"traits"`
-	Context     identifyContext `json:"context"`
+// ownCall is a call that this server makes itself: an answer about consents, a click
+// on a link to unsubscribe.
+type ownCall struct {
+	Type        string                 `json:"type"`
+	Event       string                 `json:"event,omitempty"`
+	MessageID   string                 `json:"messageId"`
+	UserID      string                 `json:"userId,omitempty"`
+	AnonymousID string                 `json:"anonymousId,omitempty"`
+	Timestamp   string                 `json:"timestamp"`
+	Properties  *unsubscribeProperties `json:"properties,omitempty"`
+	Traits      *identifyTraits        `json:"traits,omitempty"`
+	Context     identifyContext        `json:"context"`
 }
 
 type identifyTraits struct {
@@ -74,11 +77,14 @@ func (s *Server) consents(ctx *fasthttp.RequestCtx, _ scope) {
 }
 
 func (s *Server) consentRecord(id streams.Identifier, in *consentsInput) (streams.Record, error) {
+	return s.ownRecord(id, &ownCall{Type: "identify", Traits: &identifyTraits{in.Consents}, Context: identifyContext{Channel: in.Source}})
+}
+
+// ownRecord makes the record of a call that this server makes itself, of a
+// customer and as of now.
+func (s *Server) ownRecord(id streams.Identifier, call *ownCall) (streams.Record, error) {
 	now := s.now()
-	call := identifyCall{
-		Type: "identify", MessageID: s.newID(), Timestamp: now.UTC().Format(time.RFC3339Nano),
-		Traits: identifyTraits{in.Consents}, Context: identifyContext{Channel: in.Source},
-	}
+	call.MessageID, call.Timestamp = s.newID(), now.UTC().Format(time.RFC3339Nano)
 	switch id.Type {
 	case "user":
 		call.UserID = id.Value
@@ -91,12 +97,7 @@ func (s *Server) consentRecord(id streams.Identifier, in *consentsInput) (stream
 	if err != nil {
 		return streams.Record{}, err
 	}
-	return s.ownRecord("identify", value, now)
-}
-
-// ownRecord makes the record of a call that this server made itself.
-func (s *Server) ownRecord(endpoint string, value []byte, now time.Time) (streams.Record, error) {
-	calls, err := s.opts.Decoder.ParseIngest(endpoint, value, streams.IngestOptions{Now: now.UnixMilli()})
+	calls, err := s.opts.Decoder.ParseIngest(call.Type, value, streams.IngestOptions{Now: now.UnixMilli()})
 	if err != nil {
 		return streams.Record{}, err
 	}

@@ -2,27 +2,14 @@ package api
 
 import (
 	"bytes"
-	"encoding/json"
 	"html/template"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"github.com/rapport-engine/rapport/streams"
 )
 
-// unsubscribeCall is what a click on an unsubscribe link becomes on the log.
-type unsubscribeCall struct {
-	Type        string                `json:"type"`
-	Event       string                `json:"event"`
-	MessageID   string                `json:"messageId"`
-	UserID      string                `json:"userId,omitempty"`
-	AnonymousID string                `json:"anonymousId,omitempty"`
-	Timestamp   string                `json:"timestamp"`
-	Properties  unsubscribeProperties `json:"properties"`
-	Context     identifyContext       `json:"context"`
-}
-
+// unsubscribeProperties are those of the Unsubscribed that a click on a link becomes.
 type unsubscribeProperties struct {
 	Channel   string `json:"channel"`
 	Reason    string `json:"reason"`
@@ -94,22 +81,8 @@ func (s *Server) unsubscribeAnswer(ctx *fasthttp.RequestCtx, channel string, don
 }
 
 func (s *Server) unsubscribeRecord(id streams.Identifier, u *streams.Unsubscribe) (streams.Record, error) {
-	now := s.now()
-	call := unsubscribeCall{
-		Type: "track", Event: "Unsubscribed", MessageID: s.newID(), Timestamp: now.UTC().Format(time.RFC3339Nano),
-		Properties: unsubscribeProperties{Channel: u.Channel, Reason: "link", MessageID: u.Message}, Context: identifyContext{Channel: u.Channel},
-	}
-	switch id.Type {
-	case "user":
-		call.UserID = id.Value
-	case "anonymous":
-		call.AnonymousID = id.Value
-	default:
-		call.Context.ExternalIDs = []externalID{{id.Type, id.Value}}
-	}
-	value, err := json.Marshal(call)
-	if err != nil {
-		return streams.Record{}, err
-	}
-	return s.ownRecord("track", value, now)
+	return s.ownRecord(id, &ownCall{
+		Type: "track", Event: "Unsubscribed", Context: identifyContext{Channel: u.Channel},
+		Properties: &unsubscribeProperties{Channel: u.Channel, Reason: "link", MessageID: u.Message},
+	})
 }
