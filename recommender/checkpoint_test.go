@@ -102,6 +102,33 @@ func TestRestartedEqualsNotRestarted(t *testing.T) {
 	})
 }
 
+// Rows that were full have room under a larger bound; what was an error before stays one.
+func TestErrorsOutliveALargerBound(t *testing.T) {
+	cfg := small()
+	cfg.Neighbors = 2
+	te := newTeacher(cfg)
+	for k := range 60 {
+		te.view(fmt.Sprint(k), start, "tea")
+		te.view(fmt.Sprint(k), start, fmt.Sprint("i", k))
+	}
+	errors := func(r *Recommender) (sum float32) {
+		p := r.models.Load().viewed
+		p.state.Load().items.get(r.catalogue.items.find("tea")).row.Load().each(func(_ uint32, _, err float32) { sum += err })
+		return sum
+	}
+	cfg.Neighbors = 8
+	more := newTeacher(cfg)
+	more.offset = te.offset
+	if err := more.r.Load(bytes.NewReader(saved(t, te.r))); err != nil {
+		t.Fatal(err)
+	}
+	more.view("z", start, "tea")
+	more.view("z", start, "new")
+	if was, is := errors(te.r), errors(more.r); was == 0 || is != was {
+		t.Errorf("errors of %v became %v", was, is)
+	}
+}
+
 func TestLearnedBeforeIsIgnored(t *testing.T) {
 	te := newTeacher(small())
 	te.view("a", start, "tea")

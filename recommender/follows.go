@@ -17,7 +17,7 @@ func (m *models) learnFollowing(i uint32, others *session, at int64) {
 		if k == 0 {
 			st.count(j, w)
 		}
-		m.follows.link(st.items.grow(j), i, w/float32(k+1))
+		m.follows.link(st, st.items.grow(j), i, w/float32(k+1))
 	}
 }
 

@@ -11,15 +11,13 @@ import (
 //
 // Sums are kept as of a landmark time in the past (forward decay, Cormode et al.,
 // ICDE 2009): a later event weighs more, nothing that is stored has to shrink.
-// Of an item's neighbours, so many are kept, by space-saving (Metwally et al.,
-// ICDT 2005) with randomized admission: a new one takes the place of the lightest, the
-// less often the heavier that is, and inherits its sum, noted as its possible error;
-// what counts is the sum less that error.
+// Of an item's neighbours, so many are kept: admit tells which.
 //
 // One goroutine learns; readers take no lock and may see a part of an event.
 type pairs struct {
 	halfLife float64 // ms
 	slots    int     // neighbours of an item
+	shares   bool    // neighbours compare by their sums alone, not by similarity
 	state    atomic.Pointer[pairState]
 }
 
@@ -27,18 +25,13 @@ type pairs struct {
 type pairState struct {
 	started  bool // the landmark is set
 	landmark int64
+	unit     float32 // what the event learned last weighs; the learner's own
 	items    chunked[pairItem]
 }
 
 type pairItem struct {
 	count atomic.Uint32       // bits of a float32: the item's sum
 	row   atomic.Pointer[row] // nil: no neighbours
-}
-
-// row is an item's neighbours. It grows by being replaced.
-type row struct {
-	slots []atomic.Uint64 // the neighbour's number + 1, and the bits of a float32; 0 free
-	errs  []atomic.Uint32 // bits of a float32; nil while nothing was displaced
 }
 
 const (
@@ -49,8 +42,8 @@ const (
 	negligible   = 1e-12 // a sum below this at the moment of moving is dropped
 )
 
-func newPairs(halfLife int64, slots int) *pairs {
-	p := &pairs{halfLife: float64(halfLife), slots: slots}
+func newPairs(halfLife int64, slots int, shares bool) *pairs {
+	p := &pairs{halfLife: float64(halfLife), slots: slots, shares: shares}
 	p.state.Store(&pairState{})
 	return p
 }
@@ -68,11 +61,12 @@ func (p *pairs) weigh(at int64) (*pairState, float32) {
 	case x > maxHalfLives:
 		st = st.moved(at, x)
 		p.state.Store(st)
-		return st, 1
+		x = 0
 	case x < -maxHalfLives:
 		return st, 0
 	}
-	return st, float32(math.Exp2(x))
+	st.unit = float32(math.Exp2(x))
+	return st, st.unit
 }
 
 // count adds w to the sum of item i.
@@ -84,13 +78,13 @@ func (st *pairState) count(i uint32, w float32) {
 // join adds w to the sum of the pair i, j. Both must have been counted.
 func (p *pairs) join(st *pairState, i, j uint32, w float32) {
 	if i != j {
-		p.link(st.items.grow(i), j, w)
-		p.link(st.items.grow(j), i, w)
+		p.link(st, st.items.grow(i), j, w)
+		p.link(st, st.items.grow(j), i, w)
 	}
 }
 
 // link adds w to neighbour j of an item.
-func (p *pairs) link(it *pairItem, j uint32, w float32) {
+func (p *pairs) link(st *pairState, it *pairItem, j uint32, w float32) {
 	r := it.row.Load()
 	if r == nil {
 		r = &row{slots: make([]atomic.Uint64, min(firstSlots, p.slots))}
@@ -111,67 +105,73 @@ func (p *pairs) link(it *pairItem, j uint32, w float32) {
 		it.row.Store(r.grown(min(2*len(r.slots), p.slots), packed(j, w)))
 		return
 	}
-	lightest, least, state := r.lightest()
-	if !admits(state^uint64(it.count.Load())<<32, least, w) {
+	p.admit(st, it, j, w)
+}
+
+// admit gives neighbour j the place of the least similar one of a full row, or not:
+// space-saving (Metwally et al., ICDT 2005) of similarities instead of counts, so that what
+// goes is what no list would show. A new neighbour comes in so often as its similarity
+// is a part of both (randomized admission, Ben Basat et al., INFOCOM 2017), so that
+// many that come once do not drive out those that come again. It inherits the
+// least similarity, noted as its possible error; what counts is the sum less that error.
+//
+// The one that came in last is in the first slot: its error tells how similar the
+// least one was then, which spares most others the search for it.
+func (p *pairs) admit(st *pairState, it *pairItem, j uint32, w float32) {
+	r := it.row.Load()
+	root := p.root(st, j)
+	chance := r.chance(it.count.Load(), root)
+	if !admits(chance, w/root, p.floor(st, r)) {
+		return
+	}
+	slot, least := p.least(st, r)
+	if !admits(chance, w/root, least) {
 		return
 	}
 	if r.errs == nil {
 		r = &row{r.slots, make([]atomic.Uint32, len(r.slots))}
 		it.row.Store(r)
 	}
-	r.errs[lightest].Store(math.Float32bits(least))
-	r.slots[lightest].Store(packed(j, least+w))
+	r.replace(slot, j, least*root, w)
 }
 
-// admits reports whether a neighbour that weighs w may take the place of the lightest: so
-// often as its weight is a part of both (randomized admission, Ben Basat et al., INFOCOM
-// 2017), so that many that come once do not drive out those that come again. What is
-// drawn depends on sums alone: the same after a restart.
-func admits(state uint64, least, w float32) bool {
-	state = (state ^ state>>29) * 0xBF58476D1CE4E5B9
-	state = (state ^ state>>32) * 0x94D049BB133111EB
-	return float64(state>>11)/(1<<53)*float64(least+w) < float64(w)
+// admits reports whether a neighbour may take the place of the least similar one, by a
+// chance from 0 to 1.
+func admits(chance, similarity, least float32) bool {
+	return chance*(similarity+least) < similarity
 }
 
-// lightest returns the first slot of the least sum, and what all sums make together.
-// Sums are positive, so that their bits are in the order of their values.
-func (r *row) lightest() (slot int, sum float32, state uint64) {
-	least := uint64(math.MaxUint64)
-	for k := range r.slots {
-		v := r.slots[k].Load() << 32
-		least = min(least, v|uint64(k))
-		state ^= v >> (k & 31)
+// root is what j's sum is divided by to compare it with another neighbour's.
+func (p *pairs) root(st *pairState, j uint32) float32 {
+	if p.shares {
+		return 1
 	}
-	return int(uint32(least)), math.Float32frombits(uint32(least >> 32)), state
+	return float32(math.Sqrt(float64(st.sum(j) + shrinkage*st.unit)))
 }
 
-func packed(j uint32, sum float32) uint64 {
-	return uint64(j+1)<<32 | uint64(math.Float32bits(sum))
-}
-
-// grown returns a longer copy with one more neighbour.
-func (r *row) grown(size int, next uint64) *row {
-	slots := make([]atomic.Uint64, size)
-	for k := range r.slots {
-		slots[k].Store(r.slots[k].Load())
+// floor is how similar the least similar neighbour was when one came in last.
+func (p *pairs) floor(st *pairState, r *row) float32 {
+	if r.errs == nil {
+		return 0
 	}
-	slots[len(r.slots)].Store(next)
-	return &row{slots: slots}
+	return math.Float32frombits(r.errs[0].Load()) / p.root(st, uint32(r.slots[0].Load()>>32)-1)
 }
 
-// each calls fn with each neighbour and its certain sum.
-func (r *row) each(fn func(j uint32, sum, err float32)) {
+// least returns the first slot of the least similar neighbour, and how similar it is.
+func (p *pairs) least(st *pairState, r *row) (slot int, similarity float32) {
+	least := math.Inf(1) // squared
 	for k := range r.slots {
 		v := r.slots[k].Load()
-		if v == 0 {
-			return
+		sum := float64(math.Float32frombits(uint32(v)))
+		square := sum * sum
+		if !p.shares {
+			square /= float64(st.sum(uint32(v>>32)-1) + shrinkage*st.unit)
 		}
-		var err float32
-		if r.errs != nil {
-			err = math.Float32frombits(r.errs[k].Load())
+		if square < least {
+			least, slot = square, k
 		}
-		fn(uint32(v>>32)-1, math.Float32frombits(uint32(v)), err)
 	}
+	return slot, float32(math.Sqrt(least))
 }
 
 // moved returns a copy whose landmark is at, x half-lives later.
@@ -189,30 +189,6 @@ func (st *pairState) moved(at int64, x float64) *pairState {
 		if r := it.row.Load(); r != nil {
 			to.row.Store(r.scaled(f))
 		}
-	}
-	return next
-}
-
-// scaled returns a copy with all sums times f, without what is negligible then;
-// nil when nothing is left.
-func (r *row) scaled(f float32) *row {
-	next := &row{slots: make([]atomic.Uint64, len(r.slots))}
-	if r.errs != nil {
-		next.errs = make([]atomic.Uint32, len(r.errs))
-	}
-	n := 0
-	r.each(func(j uint32, sum, err float32) {
-		if sum*f < negligible {
-			return
-		}
-		next.slots[n].Store(packed(j, sum*f))
-		if next.errs != nil {
-			next.errs[n].Store(math.Float32bits(err * f))
-		}
-		n++
-	})
-	if n == 0 {
-		return nil
 	}
 	return next
 }

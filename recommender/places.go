@@ -28,7 +28,7 @@ type places struct {
 
 func newPlaces(n int, halfLife int64, slots int) *places {
 	size := int(powerOfTwo(n, 1<<24))
-	return &places{keys: make([]atomic.Uint64, size), last: make([]int64, size), rows: newPairs(halfLife, slots)}
+	return &places{keys: make([]atomic.Uint64, size), last: make([]int64, size), rows: newPairs(halfLife, slots, true)}
 }
 
 // placeOf is the hash of where an event says that the customer is, 0 for nowhere.
@@ -96,7 +96,7 @@ func (p *places) learn(key uint64, item uint32, at int64) {
 	}
 	i := p.take(key, at)
 	st.count(i, w)
-	p.rows.link(st.items.grow(i), item, w)
+	p.rows.link(st, st.items.grow(i), item, w)
 }
 
 // learnFrom notes that an item was viewed after a session had been where it was.
