@@ -87,6 +87,10 @@ type Readiness struct {
 	// Waiting says which partitions wait for the snapshot store in the middle of
 	// their logs, and why.
 	Waiting []string `json:"waiting,omitempty"`
+	// Undelivered says which sinks stand still, messages being missing from the
+	// log, and why; Failing which do not succeed at present.
+	Undelivered []string `json:"undelivered,omitempty"`
+	Failing     []string `json:"failing,omitempty"`
 }
 
 // Ready says whether every partition that this process is given is restored,
@@ -106,6 +110,7 @@ func (e *Engine) Ready() (bool, any) {
 	if err := e.snapshotError.Load(); err != nil {
 		r.Snapshots = (*err).Error()
 	}
+	r.Undelivered, r.Failing, _ = e.deliveryStatus()
 	e.mu.RLock()
 	running := e.running
 	e.mu.RUnlock()

@@ -2,8 +2,8 @@ package engine
 
 import (
 	"context"
-	"strings"
-	"sync"
+	"maps"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,18 +16,51 @@ import (
 // deliver takes messages to the sinks: each sink is a consumer group of its
 // own, so that a slow one delays no other.
 func (e *Engine) deliver(ctx context.Context) error {
-	if e.deliveries == nil {
+	deliveries := e.allDeliveries()
+	if deliveries == nil {
 		var err error
-		if e.deliveries, err = e.newDeliveries(); err != nil {
+		if deliveries, err = e.newDeliveries(); err != nil {
 			return err
 		}
+		e.mu.Lock()
+		e.deliveries = deliveries
+		e.mu.Unlock()
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	for name, d := range e.deliveries {
-		h := &sinkHandler{d: d, answers: name != delivery.LogName, offsets: map[int32]int64{}}
-		g.Go(func() error { return kafka.RunCommitted(ctx, e.client, deliveryGroup+name, kafka.TopicMessages, h) })
+	for name, d := range deliveries {
+		g.Go(func() error { return e.deliverFrom(ctx, deliveryGroup+name, kafka.TopicMessages, d.Messages) })
+		g.Go(func() error { return e.deliverFrom(ctx, deliveryGroup+name+retryGroup, kafka.TopicRetry, d.Retries) })
 	}
 	return g.Wait()
+}
+
+// allDeliveries are those that there are so far, by sink.
+func (e *Engine) allDeliveries() map[string]*delivery.Delivery {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.deliveries
+}
+
+// deliveryStatus says which deliveries stand still, messages being missing, and
+// which do not succeed at present; and how many messages are under way.
+func (e *Engine) deliveryStatus() (stopped, failing []string, inFlight int) {
+	all := e.allDeliveries()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		for _, q := range []struct {
+			name  string
+			queue *delivery.Queue
+		}{{name, all[name].Messages}, {name + retryGroup, all[name].Retries}} {
+			s := q.queue.Status()
+			inFlight += s.InFlight
+			for _, why := range s.Stopped {
+				stopped = append(stopped, q.name+" "+why)
+			}
+			for _, why := range s.Trouble {
+				failing = append(failing, q.name+" "+why)
+			}
+		}
+	}
+	return stopped, failing, inFlight
 }
 
 // newDeliveries makes a delivery for each sink, by the sink's name. They
@@ -44,6 +77,10 @@ func (e *Engine) newDeliveries() (map[string]*delivery.Delivery, error) {
 			DeadLetter: func(ctx context.Context, l streams.DeadLetter) error {
 				return e.DeadLetter(ctx, []streams.DeadLetter{l})
 			},
+			Retry: func(ctx context.Context, rec streams.Record) error {
+				return e.writeOwn(ctx, []streams.Record{rec})
+			},
+			AcceptLoss: e.opts.AcceptLogLoss, Session: e.client.SessionTimeout,
 			Logger: e.opts.Logger, Registerer: e.opts.Registerer,
 		})
 		if err != nil {
@@ -55,6 +92,9 @@ func (e *Engine) newDeliveries() (map[string]*delivery.Delivery, error) {
 
 // deliveryGroup begins the names of the sinks' consumer groups.
 const deliveryGroup = "delivery."
+
+// retryGroup ends those that read `retry`.
+const retryGroup = ".retry"
 
 // report appends what became of a message to the customer's events.
 func (e *Engine) report(ctx context.Context, rec streams.Record) error {
@@ -89,77 +129,3 @@ func (e *Engine) anyAvailable(items []streams.MessageItem) bool {
 	}
 	return false
 }
-
-// sinkHandler reads `messages` for one sink; what it commits is how far it
-// got, with the effect watermarks as metadata.
-type sinkHandler struct {
-	d *delivery.Delivery
-	// answers says that there is a receiver, who shall get as little as possible
-	// twice: each message is committed before the next one is sent.
-	answers bool
-
-	mu      sync.Mutex
-	offsets map[int32]int64 // next to deliver; guarded by mu
-}
-
-// Restore takes up the last commit: its offset, so that a commit before the
-// first message does not go back, and its watermarks.
-func (h *sinkHandler) Restore(partition int32, offset int64, metadata string) {
-	h.mu.Lock()
-	h.offsets[partition] = offset
-	h.mu.Unlock()
-	var marks []streams.EffectNumber
-	for _, s := range strings.Fields(metadata) {
-		if n, err := streams.ParseEffect(s); err == nil {
-			marks = append(marks, n)
-		}
-	}
-	h.d.Restore(partition, marks)
-}
-
-// Assigned goes on where the group's commit says.
-func (h *sinkHandler) Assigned(context.Context, int32) (int64, error) {
-	return kafka.FromCommitted, nil
-}
-
-// Step is up to the first message that is sent.
-func (h *sinkHandler) Step(recs []streams.Record) int {
-	if h.answers {
-		for i := range recs {
-			if h.d.Serves(&recs[i]) {
-				return i + 1
-			}
-		}
-	}
-	return len(recs)
-}
-
-// Process delivers a batch.
-func (h *sinkHandler) Process(ctx context.Context, partition int32, recs []streams.Record) error {
-	if err := h.d.Handle(ctx, partition, recs); err != nil {
-		return err
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.offsets[partition] = recs[len(recs)-1].Offset + 1
-	return nil
-}
-
-// Position is what to commit.
-func (h *sinkHandler) Position(partition int32) (offset int64, metadata string) {
-	h.mu.Lock()
-	offset = h.offsets[partition]
-	h.mu.Unlock()
-	var b strings.Builder
-	for _, n := range h.d.Watermarks(partition) {
-		b.WriteString(n.String())
-		b.WriteByte(' ')
-	}
-	return offset, b.String()
-}
-
-// Revoked has nothing to write: each batch is committed as it is delivered.
-func (h *sinkHandler) Revoked(context.Context, int32) error { return nil }
-
-// Lost has nothing to drop.
-func (h *sinkHandler) Lost(int32) {}

@@ -76,9 +76,8 @@ type Engine struct {
 	live          atomic.Bool
 	modelRead     atomic.Bool // the model has read what other processes' partitions had at the start
 	snapshotError atomic.Pointer[error]
-	modelSaved    atomic.Pointer[[]int64]       // positions of the model's last checkpoint
-	saving        sync.Mutex                    // one snapshot at a time; before mu
-	deliveries    map[string]*delivery.Delivery // by sink; deliver's own
+	modelSaved    atomic.Pointer[[]int64] // positions of the model's last checkpoint
+	saving        sync.Mutex              // one snapshot at a time; before mu
 
 	mu          sync.RWMutex // guards what follows
 	running     bool
@@ -89,9 +88,10 @@ type Engine struct {
 	copies      *copies
 	catalogLost bool // and that was accepted
 	owned       map[int32]*partition
-	stores      map[int32]*profiles.Store // of owned partitions, and of those being restored
-	changed     chan struct{}             // closed, and made anew, when owned changes
-	gone        Counts                    // of partitions given up
+	stores      map[int32]*profiles.Store     // of owned partitions, and of those being restored
+	changed     chan struct{}                 // closed, and made anew, when owned changes
+	gone        Counts                        // of partitions given up
+	deliveries  map[string]*delivery.Delivery // by sink; never changed once set
 }
 
 // New checks the configuration and wires an engine; Run starts it.
@@ -234,7 +234,7 @@ func (e *Engine) openBroker(ctx context.Context) error {
 		Dir: filepath.Join(e.cfg.Data, "log"), Memory: e.opts.Volatile, Partitions: e.settings.Partitions,
 		Prefix: e.cfg.Kafka.Prefix, SyncWrites: !e.opts.Unsynced, DataLimit: int64(e.cfg.DataLimit), Logger: e.opts.Logger,
 		Holders: map[string][]string{kafka.TopicEvents: {holderSnapshots, holderModel}},
-		Groups:  map[string][]string{kafka.TopicMessages: e.deliveryGroups()},
+		Groups:  e.deliveryGroups(),
 	})
 	if err != nil {
 		return err

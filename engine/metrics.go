@@ -104,8 +104,10 @@ func (c *collector) sizes(ch chan<- prometheus.Metric) {
 	if c.e.snapshotError.Load() != nil {
 		waiting = 1
 	}
+	undelivered, failing, inFlight := c.e.deliveryStatus()
 	for what, v := range map[string]int64{"profiles": count, "profile_bytes": bytes, "partitions": partitions, "items": int64(c.e.catalogue.Len()),
-		"profiles_in_memory": inMemory, "partitions_stopped": stopped, "partitions_waiting": stuck, "snapshots_waiting": waiting} {
+		"profiles_in_memory": inMemory, "partitions_stopped": stopped, "partitions_waiting": stuck, "snapshots_waiting": waiting,
+		"deliveries_stopped": int64(len(undelivered)), "deliveries_failing": int64(len(failing)), "messages_in_flight": int64(inFlight)} {
 		ch <- prometheus.MustNewConstMetric(c.gauges, prometheus.GaugeValue, float64(v), what)
 	}
 }

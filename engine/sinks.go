@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/rapport-engine/rapport/streams/delivery"
+	"github.com/rapport-engine/rapport/streams/kafka"
 )
 
 // sinks makes the configured sinks; `log` is always there, for what no other
@@ -72,21 +73,26 @@ func (c *SinksConfig) channels() map[string][]string {
 	return all
 }
 
-// deliveryGroups are the consumer groups that still need messages.
-func (e *Engine) deliveryGroups() []string {
+// deliveryGroups are the consumer groups that still need messages, by topic.
+func (e *Engine) deliveryGroups() map[string][]string {
 	if e.opts.Quiet {
 		return nil
 	}
-	groups := []string{deliveryGroup + delivery.LogName}
+	sinks := []string{delivery.LogName}
 	c := &e.cfg.Sinks
 	if c.Webhook != nil {
-		groups = append(groups, deliveryGroup+"webhook")
+		sinks = append(sinks, "webhook")
 	}
 	if c.SMTP != nil {
-		groups = append(groups, deliveryGroup+"smtp")
+		sinks = append(sinks, "smtp")
 	}
 	if c.HTTP != nil {
-		groups = append(groups, deliveryGroup+"http")
+		sinks = append(sinks, "http")
+	}
+	groups := map[string][]string{}
+	for _, sink := range sinks {
+		groups[kafka.TopicMessages] = append(groups[kafka.TopicMessages], deliveryGroup+sink)
+		groups[kafka.TopicRetry] = append(groups[kafka.TopicRetry], deliveryGroup+sink+retryGroup)
 	}
 	return groups
 }

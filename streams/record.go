@@ -22,6 +22,9 @@ const (
 	HeaderFirst = "rapport-first"
 	// HeaderPassed are the identifiers that a forward has passed, by line feeds.
 	HeaderPassed = "rapport-passed"
+	// HeaderRetry of a record in `retry` says whose message it is and when it was
+	// first tried: "<sink> <unix ms>".
+	HeaderRetry = "rapport-retry"
 	// HeaderTrust marks an event of a public key: "anonymous", only anonymous
 	// identifiers are believed, or "anonymous <type:value>", that one is signed
 	// and believed, too.

@@ -257,10 +257,14 @@ type Fault struct {
 }
 
 // Repeats counts the messages that came more than once, lists those between whose
-// arrivals nothing was injected, and says how many at most came again by one
-// fault.
-func Repeats(received map[string]*Receipt, faults []Fault) (count, most int, unexplained []string) {
-	by := map[int]int{}
+// arrivals nothing was injected, and says how many at most of one partition came
+// again by one fault. where is each message's partition.
+func Repeats(received map[string]*Receipt, where map[string]int32, faults []Fault) (count, most int, unexplained []string) {
+	type cause struct {
+		fault     int
+		partition int32
+	}
+	by := map[cause]int{}
 	for _, id := range slices.Sorted(maps.Keys(received)) {
 		r := received[id]
 		for i := 1; i < len(r.At); i++ {
@@ -270,9 +274,21 @@ func Repeats(received map[string]*Receipt, faults []Fault) (count, most int, une
 				unexplained = append(unexplained, fmt.Sprintf("%s at %v, again at %v", id, r.At[i-1], r.At[i]))
 				continue
 			}
-			by[n]++
-			most = max(most, by[n])
+			c := cause{n, where[id]}
+			by[c]++
+			most = max(most, by[c])
 		}
 	}
 	return count, most, unexplained
+}
+
+// Where is the partition of each message.
+func (l *Log) Where() map[string]int32 {
+	where := map[string]int32{}
+	for _, m := range l.Messages {
+		if n, err := streams.ParseEffect(m.Number); err == nil {
+			where[m.ID] = n.Partition
+		}
+	}
+	return where
 }

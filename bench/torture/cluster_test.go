@@ -143,20 +143,20 @@ func (c *cluster) inject(fault string) {
 		c.fault("kill -9 of Kafka and restart", began)
 	case "redis":
 		c.outage(func() { c.store.Kill(); wait(d, nil); c.store.Run() })
-		c.fault("kill -9 of Redis and restart", began)
+		c.count("kill -9 of Redis and restart")
 	case "rollback":
 		c.outage(func() { c.rollback(d) })
 		c.allReady()
-		c.fault("Redis restarted with the data of some seconds before", began)
+		c.count("Redis restarted with the data of some seconds before")
 	case "slowredis":
 		c.redis.slow(300*time.Millisecond, 2*d)
-		c.fault("Redis answers 0.2 to 0.4 s late, for seconds", began)
+		c.count("Redis answers 0.2 to 0.4 s late, for seconds")
 	case "slowbroker":
 		c.broker.slow(300*time.Millisecond, 2*d)
 		c.fault("Kafka answers 0.2 to 0.4 s late, for seconds", began)
 	case "cutredis":
 		c.outage(func() { c.redis.cut(d) })
-		c.fault("all connections to Redis cut", began)
+		c.count("all connections to Redis cut")
 	case "cutbroker":
 		c.outage(func() { c.broker.cut(d) })
 		c.fault("all connections to Kafka cut", began)

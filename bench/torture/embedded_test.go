@@ -21,7 +21,6 @@ var killsFlag = flag.Int("kills", 10, "how often the process with everything in 
 // and over, while shoppers shop.
 func TestEmbedded(t *testing.T) {
 	r := newRun(t)
-	r.inFlight = 4 // one of each partition
 	data := filepath.Join(r.dir, "data")
 	p := newProcess(t, "one", r.dir, append(r.settings("one"), "--data", data)...)
 	r.load.URL = func(uint64) string { return p.address() }

@@ -1,18 +1,15 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/valyala/fastjson"
 
 	"github.com/rapport-engine/rapport/streams"
 )
@@ -29,10 +26,22 @@ type Config struct {
 	Report func(ctx context.Context, rec streams.Record) error
 	// DeadLetter stores a letter and returns once it is acknowledged.
 	DeadLetter func(ctx context.Context, d streams.DeadLetter) error
+	// Retry appends a message that has waited for MaxElapsed to `retry` and
+	// returns once it is acknowledged. Nil: it is given up then.
+	Retry func(ctx context.Context, rec streams.Record) error
+	// AcceptLoss delivers what comes next of a source whatever is missing before.
+	AcceptLoss bool
+
+	// Session is how long the group keeps a partition for a process of which it
+	// hears nothing: before each attempt it is made sure, where the last commit
+	// is older than half of it by a new one, that the partition was not given to
+	// another process. 0: no other process could have it.
+	Session time.Duration
 
 	MinBackoff time.Duration // ceiling of the first pause; default 500ms, doubled each time
 	MaxBackoff time.Duration // greatest ceiling of a pause; default 1m
-	MaxElapsed time.Duration // after which a message is given up; default 10m
+	MaxElapsed time.Duration // after which a message moves to `retry`; default 10m
+	MaxAge     time.Duration // after which it is given up there; default 24h
 
 	Now   func() time.Time                                 // default time.Now
 	Rand  func() float64                                   // in [0, 1); default math/rand/v2
@@ -43,25 +52,12 @@ type Config struct {
 }
 
 // Delivery takes the messages of the channels that one sink serves to that
-// sink. Handle may be called for several partitions at once.
+// sink, those of `messages` and, later, those that it moved to `retry`.
 type Delivery struct {
 	c       Config
 	metrics *metrics
 
-	mu         sync.Mutex           // guards partitions, not what they point to
-	partitions map[int32]*partition // by number of the partition of `messages`
-}
-
-// partition is what is known of a partition of `messages`. Only the caller of
-// Handle for it works on it; mu lets others read the watermarks.
-type partition struct {
-	mu         sync.Mutex
-	watermarks map[string]streams.EffectNumber // by source
-	// unreported is what became of the message whose id is unreportedID, when
-	// Report or DeadLetter failed after it: handed over again, it is not sent
-	// again.
-	unreported   *outcome
-	unreportedID string
+	Messages, Retries *Queue
 }
 
 // New checks c and returns a Delivery.
@@ -80,6 +76,7 @@ func New(c Config) (*Delivery, error) {
 	c.MinBackoff = orDefault(c.MinBackoff, 500*time.Millisecond)
 	c.MaxBackoff = max(orDefault(c.MaxBackoff, time.Minute), c.MinBackoff)
 	c.MaxElapsed = orDefault(c.MaxElapsed, 10*time.Minute)
+	c.MaxAge = orDefault(c.MaxAge, 24*time.Hour)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -96,7 +93,9 @@ func New(c Config) (*Delivery, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Delivery{c: c, metrics: m, partitions: map[int32]*partition{}}, nil
+	d := &Delivery{c: c, metrics: m}
+	d.Messages, d.Retries = newQueue(d, false), newQueue(d, true)
+	return d, nil
 }
 
 func orDefault(d, def time.Duration) time.Duration {
@@ -117,96 +116,128 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Handle delivers the records of one partition of `messages`, in order, and
-// returns when each is sent, skipped or given up. An error means that the
-// records from the first unfinished one on must be handed over again: ctx
-// ended, or a report or a dead letter could not be stored. What was finished
-// before is known by its effect number and passed over.
-func (d *Delivery) Handle(ctx context.Context, number int32, recs []streams.Record) error {
-	p := d.partition(number)
-	for i := range recs {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := d.handle(ctx, p, &recs[i]); err != nil {
-			return fmt.Errorf("cannot deliver record %d of partition %d: %w", recs[i].Offset, number, err)
-		}
+// finish takes an item to its end: a report, a dead letter, or its way to
+// `retry`. An error means that the partition ended first.
+func (q *Queue) finish(ctx context.Context, p *partition, it *item) error {
+	d := q.d
+	if it.message == nil {
+		return d.insist(ctx, p, func() error { return d.bury(ctx, &it.rec, it.reason, it.detail) })
 	}
-	return nil
-}
-
-// Serves reports whether a record of `messages` is one that the sink sends, by its
-// channel.
-func (d *Delivery) Serves(rec *streams.Record) bool {
-	return d.c.Routes.Sink(fastjson.GetString(rec.Value, "channel")) == d.c.Sink.Name()
-}
-
-func (d *Delivery) handle(ctx context.Context, p *partition, rec *streams.Record) error {
-	effect, err := rec.Effect()
-	if err != nil {
-		return d.bury(ctx, rec, streams.ReasonMalformed, err.Error())
+	p.mu.Lock()
+	o, moving := p.outcomes[it.rec.Offset], p.moving.has(it.rec.Offset)
+	p.mu.Unlock()
+	if o == nil && moving && d.c.Retry != nil {
+		o = q.moved(it, cmp.Or(retryOf(&it.rec).first, d.c.Now()))
 	}
-	if !p.above(effect) {
-		d.metrics.outcomes.WithLabelValues("duplicate").Inc()
-		return nil
-	}
-	var m streams.Message
-	switch err := json.Unmarshal(rec.Value, &m); {
-	case err != nil:
-		err = d.bury(ctx, rec, streams.ReasonMalformed, "the message is not valid JSON: "+err.Error())
-		if err != nil {
-			return err
-		}
-	case m.ID == "" || m.Channel == "":
-		if err := d.bury(ctx, rec, streams.ReasonInvalid, "the message needs an id and a channel"); err != nil {
-			return err
-		}
-	case d.c.Routes.Sink(m.Channel) == d.c.Sink.Name():
-		if err := d.deliver(ctx, p, rec, &m); err != nil {
-			return err
-		}
-	}
-	p.raise(effect)
-	return nil
-}
-
-// deliver sends a message and tells what became of it.
-func (d *Delivery) deliver(ctx context.Context, p *partition, rec *streams.Record, m *streams.Message) error {
-	o := p.unreported
-	if o == nil || p.unreportedID != m.ID {
+	if o == nil {
 		var err error
-		if o, err = d.send(ctx, m, rec.Value); err != nil {
+		if o, err = q.send(ctx, p, it); err != nil {
 			return err
 		}
-		p.unreported, p.unreportedID = o, m.ID
+		p.mu.Lock()
+		p.outcomes[it.rec.Offset] = o // handed over again, it is not sent again
+		p.mu.Unlock()
 	}
-	if o.event == "Message Failed" {
-		if err := d.bury(ctx, rec, streams.ReasonUndelivered, o.detail); err != nil {
+	if o.moved != nil {
+		if err := q.intend(ctx, p, it); err != nil {
 			return err
 		}
 	}
-	event, err := report(m, o, d.c.Sink.Name())
-	if err != nil {
-		// The message says of no customer; it is in the log and the metrics.
-		d.c.Logger.Warn("cannot report message", "message", m.ID, "error", err)
-	} else if err := d.c.Report(ctx, event); err != nil {
-		return fmt.Errorf("cannot report message %q: %w", m.ID, err)
+	if err := d.insist(ctx, p, func() error { return d.tell(ctx, it, o) }); err != nil {
+		return err
 	}
-	p.unreported, p.unreportedID = nil, ""
 	d.metrics.outcomes.WithLabelValues(o.label()).Inc()
 	return nil
 }
 
-// send tries until the message is sent, must not be sent, or is given up. An
-// error means that ctx ended first.
-func (d *Delivery) send(ctx context.Context, m *streams.Message, body []byte) (*outcome, error) {
+// insist calls do until it succeeds: a broker that is away comes back. The error
+// is that of the partition's end.
+func (d *Delivery) insist(ctx context.Context, p *partition, do func() error) error {
+	for attempt := 0; ; attempt++ {
+		err := do()
+		if err == nil {
+			return nil
+		}
+		pause, _ := d.pause(attempt, err)
+		p.failing(err)
+		d.c.Logger.Warn("cannot tell what became of a message, trying again", "sink", d.c.Sink.Name(), "pause", pause, "error", err)
+		if err := d.rest(ctx, p, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// tell stores what became of a message.
+func (d *Delivery) tell(ctx context.Context, it *item, o *outcome) error {
+	if o.moved != nil {
+		if err := d.c.Retry(ctx, *o.moved); err != nil {
+			return fmt.Errorf("cannot move message %q to retry: %w", it.message.ID, err)
+		}
+		return nil
+	}
+	if o.event == "Message Failed" {
+		if err := d.bury(ctx, &it.rec, streams.ReasonUndelivered, o.detail); err != nil {
+			return err
+		}
+	}
+	event, err := report(it.message, o, d.c.Sink.Name())
+	if err != nil {
+		// The message says of no customer; it is in the log and the metrics.
+		d.c.Logger.Warn("cannot report message", "message", it.message.ID, "error", err)
+		return nil
+	}
+	if err := d.c.Report(ctx, event); err != nil {
+		return fmt.Errorf("cannot report message %q: %w", it.message.ID, err)
+	}
+	return nil
+}
+
+// errStopped is returned when a partition ends while a message waits to be tried
+// again.
+var errStopped = errors.New("the partition is given up")
+
+// rest waits for a pause to pass, unless the partition ends.
+func (d *Delivery) rest(ctx context.Context, p *partition, pause time.Duration) error {
+	select {
+	case <-p.stop:
+		return errStopped
+	default:
+	}
+	waiting, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-p.stop:
+			cancel(errStopped)
+		case <-waiting.Done():
+		}
+	}()
+	err := d.c.Sleep(waiting, pause)
+	cancel(nil)
+	<-ended
+	return err
+}
+
+// send tries until the message is sent, must not be sent, is given up, or has to
+// move to `retry`. An error means that the partition ended first.
+func (q *Queue) send(ctx context.Context, p *partition, it *item) (*outcome, error) {
+	d, m := q.d, it.message
 	start := d.c.Now()
+	first := start
+	if at := retryOf(&it.rec).first; q.again && !at.IsZero() {
+		first = at
+	}
 	for attempt := 0; ; attempt++ {
 		if reason := d.c.Check(ctx, m); reason != "" {
 			return skipped(d.c.Now(), reason), nil
 		}
+		if err := q.ours(ctx, p); err != nil {
+			return nil, err
+		}
 		begin := d.c.Now()
-		err := d.c.Sink.Send(ctx, m, body)
+		err := d.c.Sink.Send(ctx, m, it.rec.Value)
 		now := d.c.Now()
 		d.metrics.seconds.Observe(now.Sub(begin).Seconds())
 		if err == nil {
@@ -216,16 +247,23 @@ func (d *Delivery) send(ctx context.Context, m *streams.Message, body []byte) (*
 			return nil, ctx.Err()
 		}
 		d.metrics.errors.Inc()
+		p.failing(err)
 		pause, permanent := d.pause(attempt, err)
-		if permanent {
-			return refused(now, err), nil
+		if q.again && !permanent {
+			pause = max(pause, d.c.MaxBackoff/2) // it has been tried often
 		}
-		if now.Sub(start)+pause > d.c.MaxElapsed {
+		switch {
+		case permanent:
+			return refused(now, err), nil
+		case now.Sub(start)+pause <= d.c.MaxElapsed:
+		case d.c.Retry == nil || now.Sub(first) >= d.c.MaxAge:
 			return failed(now, "timeout", err.Error()), nil
+		default:
+			return q.moved(it, first), nil
 		}
 		d.c.Logger.Warn("message not sent, trying again", "sink", d.c.Sink.Name(), "message", m.ID,
 			"attempt", attempt+1, "pause", pause, "error", err)
-		if err := d.c.Sleep(ctx, pause); err != nil {
+		if err := d.rest(ctx, p, pause); err != nil {
 			return nil, err
 		}
 	}
@@ -260,61 +298,4 @@ func (d *Delivery) bury(ctx context.Context, rec *streams.Record, reason, detail
 	}
 	d.metrics.outcomes.WithLabelValues("deadletter").Inc()
 	return nil
-}
-
-func (d *Delivery) partition(number int32) *partition {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	p := d.partitions[number]
-	if p == nil {
-		p = &partition{watermarks: map[string]streams.EffectNumber{}}
-		d.partitions[number] = p
-	}
-	return p
-}
-
-// above reports whether n is higher than what was finished of its source.
-func (p *partition) above(n streams.EffectNumber) bool {
-	if n.IsZero() {
-		return true
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	last, ok := p.watermarks[n.Source()]
-	return !ok || last.Less(n)
-}
-
-func (p *partition) raise(n streams.EffectNumber) {
-	if n.IsZero() {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if last, ok := p.watermarks[n.Source()]; !ok || last.Less(n) {
-		p.watermarks[n.Source()] = n
-	}
-}
-
-// Watermarks returns, for each source of the partition of `messages`, the
-// highest effect number that is finished, lowest source first.
-func (d *Delivery) Watermarks(number int32) []streams.EffectNumber {
-	p := d.partition(number)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	list := make([]streams.EffectNumber, 0, len(p.watermarks))
-	for _, n := range p.watermarks {
-		list = append(list, n)
-	}
-	slices.SortFunc(list, streams.EffectNumber.Compare)
-	return list
-}
-
-// Restore takes up a partition that was just assigned, with the watermarks that
-// Watermarks returned to whoever committed them. What this process has finished
-// itself stays known: a commit may have failed after it.
-func (d *Delivery) Restore(number int32, watermarks []streams.EffectNumber) {
-	p := d.partition(number)
-	for _, n := range watermarks {
-		p.raise(n)
-	}
 }

@@ -17,7 +17,7 @@ func newMetrics(reg prometheus.Registerer, sink string) (*metrics, error) {
 	labels := prometheus.Labels{"sink": sink}
 	m := &metrics{
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rapport_delivery_messages_total", ConstLabels: labels,
-			Help: "Messages by what became of them: sent, skipped, failed, duplicate, deadletter."}, []string{"outcome"}),
+			Help: "Messages by what became of them: sent, skipped, failed, duplicate, deadletter, retry, gap."}, []string{"outcome"}),
 		errors: prometheus.NewCounter(prometheus.CounterOpts{Name: "rapport_delivery_errors_total", ConstLabels: labels,
 			Help: "Attempts to send that failed."}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "rapport_delivery_seconds", ConstLabels: labels,

@@ -18,6 +18,7 @@ type outcome struct {
 	detail string // of a failure
 	bounce string // "hard"
 	at     time.Time
+	moved  *streams.Record // to `retry`; nothing is reported yet
 }
 
 func sent(at time.Time) *outcome { return &outcome{event: "Message Sent", suffix: ".sent", at: at} }

@@ -52,7 +52,7 @@ func TestWebhookSigned(t *testing.T) {
 	})
 	w := newWorld()
 	d := w.delivery(t, sink, map[string][]string{"webhook": nil})
-	if err := d.Handle(context.Background(), 3, []streams.Record{record(1, "m.1.5f", "webhook", "user:42")}); err != nil {
+	if err := deliver(context.Background(), d.Messages, 3, []streams.Record{record(1, "m.1.5f", "webhook", "user:42")}, true); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "request", got.Load(), "<nil> m.1.5f m.1.5f application/json /hook true")
@@ -91,7 +91,7 @@ func TestWebhookAnswers(t *testing.T) {
 			})
 			w := newWorld()
 			d := w.delivery(t, sink, map[string][]string{"webhook": nil})
-			if err := d.Handle(context.Background(), 3, []streams.Record{record(1, "m", "webhook", "user:42")}); err != nil {
+			if err := deliver(context.Background(), d.Messages, 3, []streams.Record{record(1, "m", "webhook", "user:42")}, true); err != nil {
 				t.Fatal(err)
 			}
 			equal(t, "reports", w.reports, c.reports)
@@ -162,7 +162,7 @@ func TestWebhookBroken(t *testing.T) {
 	}
 	w := newWorld()
 	d := w.delivery(t, sink, map[string][]string{"webhook": nil})
-	if err := d.Handle(context.Background(), 3, []streams.Record{record(1, "m", "webhook", "user:42")}); err != nil {
+	if err := deliver(context.Background(), d.Messages, 3, []streams.Record{record(1, "m", "webhook", "user:42")}, true); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "reports", w.reports, "[Message Failed m.failed timeout]")

@@ -53,12 +53,23 @@ type Positioner interface {
 	Position(partition int32) (offset int64, metadata string)
 }
 
-// Stepper is implemented by handlers of RunCommitted that want their position
-// committed within what Process is given.
-type Stepper interface {
-	// Step returns how many of recs, at least one, Process shall be given before
-	// the next commit.
-	Step(recs []streams.Record) int
+// Position is what is committed of a partition.
+type Position struct {
+	Offset   int64
+	Metadata string
+}
+
+// Committer is implemented by Positioners whose records are not done when Process
+// returns: they commit themselves, whenever something is, and Position is asked
+// when a partition ends.
+type Committer interface {
+	// Commits gives, before any partition is assigned, and again where the group
+	// is joined anew, what writes positions and waits for the answer. It may be
+	// called until RunCommitted returns.
+	Commits(commit func(ctx context.Context, at map[int32]Position) error)
+	// Ending tells that Process need not take the rest of its records: Revoked or
+	// Lost will come.
+	Ending(partition int32)
 }
 
 const (
@@ -81,9 +92,18 @@ func RunGroup(ctx context.Context, cfg Config, group, topic string, h Handler) e
 }
 
 // RunCommitted is RunGroup for handlers whose truth is the group's commit: it
-// is written after each Process.
+// is written after each Process. Where a commit finds that the group has
+// forgotten this process, it loses all partitions and joins anew.
 func RunCommitted(ctx context.Context, cfg Config, group, topic string, h Handler) error {
-	return runGroup(ctx, cfg, group, topic, h, true)
+	for {
+		err := runGroup(ctx, cfg, group, topic, h, true)
+		if !errors.Is(err, errForgotten) || ctx.Err() != nil {
+			return err
+		}
+		if cfg.Logger != nil {
+			cfg.Logger.Warn("joining again", "topic", topic, "group", group, "error", err)
+		}
+	}
 }
 
 // group is one membership.
@@ -94,10 +114,13 @@ type group struct {
 	short     string // without
 	handler   Handler
 	committed bool
+	self      Committer // nil: the group commits after each Process
 	client    *kgo.Client
 	admin     *kadm.Client
 	metrics   *metrics
 	fail      context.CancelCauseFunc
+
+	committing sync.Mutex // held while positions are written
 
 	queued atomic.Int64
 	room   chan struct{} // has one when queued went down
@@ -121,9 +144,13 @@ func runGroup(ctx context.Context, cfg Config, name, topic string, h Handler, co
 		return err
 	}
 	g.client, g.admin = client, kadm.NewClient(client)
+	if c, ok := h.(Committer); ok && committed {
+		g.self = c
+		c.Commits(g.commitAt)
+	}
 	g.mu.Unlock()
 	g.poll(running)
-	err = g.stop()
+	err = g.stop(errors.Is(context.Cause(running), errForgotten))
 	client.CloseAllowingRebalance()
 	if ctx.Err() == nil { // not asked to stop
 		return context.Cause(running)
@@ -241,12 +268,13 @@ func (g *group) worker(partition int32) *worker {
 	return g.workers[partition]
 }
 
-func (g *group) onAssigned(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+func (g *group) onAssigned(_ context.Context, client *kgo.Client, parts map[string][]int32) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	member, _ := client.GroupMetadata()
 	for _, p := range parts[g.topic] {
 		if g.workers[p] == nil && !g.stopped {
-			g.workers[p] = startWorker(g, p)
+			g.workers[p] = startWorker(g, p, member)
 		}
 	}
 }
@@ -303,12 +331,12 @@ func (g *group) end(partitions []int32, lost bool) {
 	g.mu.Unlock()
 	finish(ending, lost)
 	if !lost {
-		_ = g.commit(ending) // else the next owner repeats it
+		g.commit(ending)
 	}
 }
 
-// stop revokes everything and returns the first error of a Revoked.
-func (g *group) stop() error {
+// stop revokes everything, or loses it, and returns the first error of a Revoked.
+func (g *group) stop(lost bool) error {
 	g.mu.Lock()
 	g.stopped = true
 	ending := make([]*worker, 0, len(g.workers))
@@ -317,8 +345,10 @@ func (g *group) stop() error {
 		ending = append(ending, w)
 	}
 	g.mu.Unlock()
-	finish(ending, false)
-	_ = g.commit(ending) // else the next owner repeats it
+	finish(ending, lost)
+	if !lost {
+		g.commit(ending)
+	}
 	for _, w := range ending {
 		if w.err != nil {
 			return w.err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -322,86 +323,143 @@ func TestGroupCommitted(t *testing.T) {
 	}
 }
 
-// stepper is a committer that takes one record at a time, and refuses the fourth.
-type stepper struct{ *committer }
-
-func (*stepper) Step([]streams.Record) int { return 1 }
-
-func (s *stepper) Process(ctx context.Context, p int32, recs []streams.Record) error {
-	if len(recs) != 1 {
-		return fmt.Errorf("%d records in a step of one", len(recs))
-	}
-	if recs[0].Offset == 3 {
-		return errRefused
-	}
-	return s.committer.Process(ctx, p, recs)
+// selfish is a committer that is done with a record when it says so, and commits
+// then.
+type selfish struct {
+	*committer
+	commit func(context.Context, map[int32]Position) error
+	ended  chan struct{}
 }
 
-var errRefused = errors.New("refused")
+func (s *selfish) Commits(commit func(context.Context, map[int32]Position) error) { s.commit = commit }
+func (s *selfish) Ending(int32)                                                   { close(s.ended) }
+func (s *selfish) Position(int32) (int64, string)                                 { return 4, " at the end" }
 
-func TestGroupCommitsAfterEachStep(t *testing.T) {
+// TestGroupCommitsItself: nothing is committed by itself after Process, what the
+// handler commits is, and the last commit is that of the end.
+func TestGroupCommitsItself(t *testing.T) {
 	_, cfg := startBroker(t, EmbeddedConfig{Partitions: 1})
 	cfg.Instance = "a"
 	produce(t, newProducer(t, cfg), numbered(0, 0, 10))
-	first := &stepper{&committer{newFolder(), map[int32]string{}, 0}}
-	if err := RunCommitted(t.Context(), cfg, "steps", "events", first); !errors.Is(err, errRefused) {
-		t.Fatal(err)
+	run := func(ctx context.Context, h Handler) chan error {
+		done := make(chan error, 1)
+		go func() { done <- RunCommitted(ctx, cfg, "itself", "events", h) }()
+		return done
 	}
-	second := &committer{newFolder(), map[int32]string{}, 0}
+	first := &selfish{committer: &committer{newFolder(), map[int32]string{}, 0}, ended: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- RunCommitted(ctx, cfg, "steps", "events", second) }()
-	second.wait(t, "the rest", func() bool { return len(second.values[0]) == 7 })
+	done := run(ctx, first)
+	first.wait(t, "all", func() bool { return len(first.values[0]) == 10 })
+	if err := first.commit(ctx, map[int32]Position{0: {Offset: 2, Metadata: "some"}}); err != nil {
+		t.Error(err)
+	}
+	if err := first.commit(ctx, map[int32]Position{7: {}}); err == nil {
+		t.Error("committed a partition that is not ours")
+	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if second.restored[0] != "3 held 0" {
-		t.Errorf("restored %q, want what was committed after the third step", second.restored[0])
+	<-first.ended
+	if err := first.commit(t.Context(), map[int32]Position{0: {Offset: 1}}); err == nil {
+		t.Error("committed a partition that was given up")
+	}
+	second := &committer{newFolder(), map[int32]string{}, 0}
+	ctx, cancel = context.WithCancel(t.Context())
+	done = run(ctx, second)
+	second.wait(t, "the rest", func() bool { return len(second.values[0]) == 6 })
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if second.restored[0] != "4 at the end" {
+		t.Errorf("restored %q, want what was committed at the end", second.restored[0])
 	}
 }
 
-// one is a committer that takes one record at a time.
-type one struct{ *committer }
-
-func (*one) Step([]streams.Record) int { return 1 }
-
-// A step whose commit is refused is the last one until the commit is known: the
-// partition may be another process's by now.
-func TestGroupWaitsForTheCommitOfAStep(t *testing.T) {
-	broker, cfg := startBroker(t, EmbeddedConfig{Partitions: 1})
+// TestGroupForgotten: a process that the group has dropped while it worked learns
+// so from its commit, which does not count. It loses its partitions, though the
+// client would go on with them as a new member, and goes on where the commit
+// says.
+func TestGroupForgotten(t *testing.T) {
+	_, cfg := startBroker(t, EmbeddedConfig{Partitions: 1})
 	cfg.Instance = "a"
-	produce(t, newProducer(t, cfg), numbered(0, 0, 4))
-	f := &one{&committer{newFolder(), map[int32]string{}, 0}}
-	var refused []int // how many records had been processed
-	broker.cluster.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
+	p := newProducer(t, cfg)
+	produce(t, p, numbered(0, 0, 4))
+	f := &committer{newFolder(), map[int32]string{}, 0}
+	var restored []string
+	times := 0
+	f.process = func(ctx context.Context, _ int32, _ []streams.Record) error {
 		f.mu.Lock()
-		defer f.mu.Unlock()
-		if len(refused) == 3 {
-			return nil, nil, false
+		restored = append(restored, f.restored[0])
+		f.mu.Unlock()
+		if times++; times > 1 {
+			return nil
 		}
-		broker.cluster.KeepControl()
-		refused = append(refused, len(f.values[0]))
-		commit := req.(*kmsg.OffsetCommitRequest)
-		resp := commit.ResponseKind().(*kmsg.OffsetCommitResponse)
-		for _, topic := range commit.Topics {
-			answer := kmsg.NewOffsetCommitResponseTopic()
-			answer.Topic, answer.TopicID = topic.Topic, topic.TopicID
-			for _, p := range topic.Partitions {
-				one := kmsg.NewOffsetCommitResponseTopicPartition()
-				one.Partition, one.ErrorCode = p.Partition, kerr.UnknownMemberID.Code
-				answer.Partitions = append(answer.Partitions, one)
-			}
-			resp.Topics = append(resp.Topics, answer)
+		admin, err := cfg.admin()
+		if err != nil {
+			return err
 		}
-		return resp, nil, true
-	})
+		defer admin.Close()
+		left, err := admin.LeaveGroup(ctx, kadm.LeaveGroup(cfg.Prefix+"engine").InstanceIDs("a"))
+		if err != nil {
+			return err
+		}
+		return left.Error()
+	}
 	m := join(t, cfg, f, RunCommitted)
-	f.wait(t, "all records", func() bool { return len(f.values[0]) == 4 })
+	f.wait(t, "all records again", func() bool { return len(f.values[0]) == 8 })
 	if err := m.stop(); err != nil {
 		t.Error(err)
 	}
-	if !slices.Equal(refused, []int{1, 1, 1}) {
-		t.Errorf("commits were refused after %v records, want 1 each time", refused)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !slices.Equal(restored, []string{"-1", "-1"}) || !slices.Equal(f.log[:3], []string{"assigned 0", "lost 0", "assigned 0"}) {
+		t.Errorf("restored %q, %v", restored, f.log)
+	}
+}
+
+// TestGroupCommitOfAnotherMember: the client may find when it joins again that it
+// is forgotten, and keep its partitions as a new member. What it was given before
+// is not committed under the new name: others may have had it meanwhile.
+func TestGroupCommitOfAnotherMember(t *testing.T) {
+	broker, cfg := startBroker(t, EmbeddedConfig{Partitions: 1})
+	cfg.Instance = "a"
+	produce(t, newProducer(t, cfg), numbered(0, 0, 4))
+	synced := make(chan struct{}, 10)
+	f := &committer{newFolder(), map[int32]string{}, 0}
+	times := 0
+	f.process = func(ctx context.Context, _ int32, _ []streams.Record) error {
+		if times++; times > 1 {
+			return nil
+		}
+		broker.cluster.ControlKey(int16(kmsg.SyncGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+			synced <- struct{}{}
+			return nil, nil, false
+		})
+		broker.cluster.ControlKey(int16(kmsg.JoinGroup), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			resp := req.ResponseKind().(*kmsg.JoinGroupResponse)
+			resp.ErrorCode = kerr.UnknownMemberID.Code
+			return resp, nil, true
+		})
+		broker.cluster.ControlKey(int16(kmsg.Heartbeat), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			resp := req.ResponseKind().(*kmsg.HeartbeatResponse)
+			resp.ErrorCode = kerr.RebalanceInProgress.Code
+			return resp, nil, true
+		})
+		select {
+		case <-synced:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	m := join(t, cfg, f, RunCommitted)
+	f.wait(t, "all records again", func() bool { return len(f.values[0]) == 8 })
+	if err := m.stop(); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(f.log[:3], []string{"assigned 0", "lost 0", "assigned 0"}) || f.restored[0] != "-1" {
+		t.Errorf("restored %q, %v", f.restored[0], f.log)
 	}
 }

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 type worker struct {
 	g         *group
 	partition int32
+	member    string          // whom the group gave it to
 	ctx       context.Context // of the handler's calls
 	cancel    context.CancelFunc
 	stop      chan struct{} // closed: end after the chunk in hand
@@ -42,10 +44,10 @@ type worker struct {
 	headers []streams.Header
 }
 
-func startWorker(g *group, partition int32) *worker {
+func startWorker(g *group, partition int32, member string) *worker {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &worker{
-		g: g, partition: partition, ctx: ctx, cancel: cancel,
+		g: g, partition: partition, member: member, ctx: ctx, cancel: cancel,
 		stop: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1),
 		ready: make(chan struct{}),
 	}
@@ -213,58 +215,19 @@ func (w *worker) work() error {
 		w.records, w.headers = convert(w.records[:0], w.headers[:0], recs, w.g.short)
 		err := w.g.cfg.durable(w.ctx, w.g.short, w.partition, recs[len(recs)-1].Offset+1)
 		if err == nil {
-			err = w.process(w.records)
+			err = w.g.handler.Process(w.ctx, w.partition, w.records)
 		}
 		w.g.queued.Add(-int64(len(recs)))
 		notify(w.g.room)
 		if err != nil {
 			return err
 		}
+		w.expected.Store(recs[len(recs)-1].Offset + 1)
 		w.g.metrics.consumed.WithLabelValues(w.g.short).Add(float64(len(recs)))
-	}
-}
-
-// process gives records to the handler, and commits after each of its steps. Once
-// the partition is asked for back, the step in hand is the last.
-func (w *worker) process(recs []streams.Record) error {
-	s, steps := w.g.handler.(Stepper)
-	steps = steps && w.g.committed
-	for first := true; len(recs) > 0 && (first || !w.ending()); first = false {
-		n := len(recs)
-		if steps {
-			n = s.Step(recs)
-		}
-		if err := w.g.handler.Process(w.ctx, w.partition, recs[:n]); err != nil {
-			return err
-		}
-		w.expected.Store(recs[n-1].Offset + 1)
-		if w.g.committed && !w.lost.Load() {
-			w.commit(steps)
-		}
-		recs = recs[n:]
-	}
-	return nil
-}
-
-// commit writes the worker's position; one that must be known before the next
-// step is tried until it is, or the partition ends: a process that was paused for
-// so long that others have its partitions goes no further.
-func (w *worker) commit(must bool) {
-	for failures := 1; w.g.commit([]*worker{w}) != nil && must && !w.ending(); failures++ {
-		select {
-		case <-w.ctx.Done():
-			return
-		case <-w.stop:
-			return
-		case <-time.After(backoff(failures)):
+		if w.g.committed && w.g.self == nil && !w.lost.Load() {
+			w.g.commit([]*worker{w})
 		}
 	}
-}
-
-func (w *worker) ending() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.ended
 }
 
 // quit asks the worker to end; it does not wait.
@@ -278,6 +241,9 @@ func (w *worker) quit(lost bool) {
 	}
 	if !ended {
 		close(w.stop)
+		if w.g.self != nil {
+			w.g.self.Ending(w.partition)
+		}
 	}
 	restoring := false
 	select {
@@ -335,14 +301,58 @@ func (g *group) positions(workers []*worker) (map[int32]kgo.EpochOffset, map[int
 
 // commit writes the workers' positions and waits for the answer. A commit that
 // fails is made up for by the next one; until then a restart repeats more.
-func (g *group) commit(workers []*worker) error {
+func (g *group) commit(workers []*worker) {
+	g.committing.Lock()
+	defer g.committing.Unlock()
 	offsets, metadata := g.positions(workers)
+	if err := g.write(context.Background(), workers, offsets, metadata); err != nil && g.cfg.Logger != nil {
+		g.cfg.Logger.Debug("cannot commit offsets", "group", g.name, "topic", g.topic, "error", err)
+	}
+}
+
+// commitAt writes positions of the partitions that are still this process's.
+func (g *group) commitAt(ctx context.Context, at map[int32]Position) error {
+	g.committing.Lock() // the last one of a partition is that of its end
+	defer g.committing.Unlock()
+	offsets, metadata := map[int32]kgo.EpochOffset{}, map[int32]string{}
+	workers := make([]*worker, 0, len(at))
+	for p, position := range at {
+		w := g.worker(p)
+		if w == nil {
+			return fmt.Errorf("cannot commit partition %d of %q: %w", p, g.topic, errNotOurs)
+		}
+		workers = append(workers, w)
+		offsets[p], metadata[p] = kgo.EpochOffset{Epoch: -1, Offset: position.Offset}, position.Metadata
+	}
+	return g.write(ctx, workers, offsets, metadata)
+}
+
+var (
+	// errNotOurs is returned for the commit of a partition that was given up.
+	errNotOurs = errors.New("it is no longer ours")
+	// errForgotten ends a membership whose partitions others may have had: the
+	// session ran out, be it that the client has joined anew since.
+	errForgotten = errors.New("the group no longer knows this process: it was silent for longer than its session")
+)
+
+// write commits and waits for the answer. The group takes a commit of whatever
+// partition from whoever is a member; so each is checked to have been given to
+// the member that the request names, before which nobody can have had it.
+func (g *group) write(ctx context.Context, workers []*worker, offsets map[int32]kgo.EpochOffset, metadata map[int32]string) error {
 	if len(offsets) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	ctx = kgo.PreCommitFnContext(ctx, func(req *kmsg.OffsetCommitRequest) error {
+		for _, w := range workers {
+			switch {
+			case w.lost.Load():
+				return fmt.Errorf("cannot commit partition %d of %q: %w", w.partition, g.topic, errNotOurs)
+			case w.member != req.MemberID:
+				return fmt.Errorf("cannot commit partition %d of %q: %w", w.partition, g.topic, errForgotten)
+			}
+		}
 		for i := range req.Topics {
 			for j := range req.Topics[i].Partitions {
 				if text, ok := metadata[req.Topics[i].Partitions[j].Partition]; ok {
@@ -353,26 +363,29 @@ func (g *group) commit(workers []*worker) error {
 		return nil
 	})
 	var failure error
-	g.client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{g.topic: offsets}, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+	g.client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{g.topic: offsets}, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, res *kmsg.OffsetCommitResponse, err error) {
 		if failure = err; err == nil {
-			failure = refusedCommit(resp)
+			failure = refusedCommit(res)
 		}
 	})
-	if failure == nil && g.committed {
+	switch {
+	case failure == nil && g.committed:
 		failure = g.cfg.durableCommits(ctx)
-	}
-	if failure != nil && g.cfg.Logger != nil {
-		g.cfg.Logger.Debug("cannot commit offsets", "group", g.name, "topic", g.topic, "error", failure)
+	case g.committed && (errors.Is(failure, errForgotten) || errors.Is(failure, kerr.UnknownMemberID)):
+		g.fail(errForgotten)
 	}
 	return failure
 }
 
-// refusedCommit is the first error that the answer has for a partition.
-func refusedCommit(resp *kmsg.OffsetCommitResponse) error {
-	for i := range resp.Topics {
-		for j := range resp.Topics[i].Partitions {
-			if err := kerr.ErrorForCode(resp.Topics[i].Partitions[j].ErrorCode); err != nil {
-				return err
+// refusedCommit is the first error in the answer to a commit.
+func refusedCommit(res *kmsg.OffsetCommitResponse) error {
+	if res == nil {
+		return nil
+	}
+	for _, t := range res.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return fmt.Errorf("cannot commit partition %d: %w", p.Partition, err)
 			}
 		}
 	}
