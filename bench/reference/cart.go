@@ -33,8 +33,14 @@ type share struct {
 }
 
 // cartDeeds are what an event says of carts.
-func cartDeeds(e *Event) (list []cartDeed) {
+func cartDeeds(e *Event, item func(string) *Item) (list []cartDeed) {
 	deed := func(order int, kind string, lines ...Line) {
+		lines = slices.Clone(lines)
+		for i := range lines {
+			if known := item(lines[i].ID); known != nil {
+				lines[i].Listed = known.Price
+			}
+		}
 		list = append(list, cartDeed{e.At, order, kind, e.IDs, lines})
 	}
 	if len(e.IDs) > 1 {
@@ -63,9 +69,9 @@ func cartDeeds(e *Event) (list []cartDeed) {
 
 // shop notes what an event says of the cart. What has left it by age by now is
 // forgotten.
-func (c *Customer) shop(e *Event, now int64) {
+func (c *Customer) shop(e *Event, now int64, item func(string) *Item) {
 	c.forget(now)
-	c.deeds = append(c.deeds, cartDeeds(e)...)
+	c.deeds = append(c.deeds, cartDeeds(e, item)...)
 	c.stale = true
 	c.forget(now)
 }
@@ -151,8 +157,11 @@ func (s *share) add(d *cartDeed, sign int64) {
 		now.quantity = max(now.quantity+sign*l.Quantity, 0)
 		if sign > 0 && l.Quantity > 0 {
 			now.added = d.at
-			if l.Price > 0 {
+			switch {
+			case l.Price > 0:
 				now.price = l.Price
+			case now.price == 0:
+				now.price = l.Listed // what he saw, though the event does not say it
 			}
 		}
 		s.lines[l.ID] = now

@@ -137,7 +137,7 @@ func (c *Customer) do(e *Event, now int64, item func(string) *Item) {
 		c.zone = said{e.Zone, e.At}
 	}
 	c.list(e, item)
-	c.shop(e, now)
+	c.shop(e, now, item)
 	if e.Name == "Order Completed" {
 		c.order(e)
 	}

@@ -28,6 +28,7 @@ type Line struct {
 	Quantity int64
 	Given    bool // the quantity was
 	Price    float64
+	Listed   float64 // what the catalogue said that it costs, when the log took the event
 }
 
 // behaviour reports whether the customer did it.

@@ -2,7 +2,6 @@ package reference_test
 
 import (
 	_ "embed"
-	"errors"
 	"flag"
 	"hash/fnv"
 	"io"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +23,15 @@ import (
 	"github.com/rapport-engine/rapport/streams"
 )
 
-var whole = flag.Bool("whole", false, "compare over the whole of ga360, 92 days, instead of three weeks")
+var (
+	whole = flag.Bool("whole", false, "compare over the whole of ga360, 92 days, instead of three weeks")
+	only  = flag.String("only", "", "compare over these `customers` alone, by commas: anonymous:1,anonymous:2")
+)
+
+// chosen reports whether a customer is one of those to compare over.
+func chosen(customer string) bool {
+	return *only == "" || slices.Contains(strings.Split(*only, ","), customer)
+}
 
 //go:embed testdata/shop.yaml
 var shopRules []byte
@@ -138,6 +146,9 @@ func runModel(t *testing.T, model *reference.Model, path string, days int, price
 				bases[l.ID] = l.Price
 			}
 		}
+		if !chosen(e.IDs[0]) {
+			return nil
+		}
 		last = max(last, e.At)
 		model.Tick(e.At)
 		model.Take(e)
@@ -212,7 +223,8 @@ func catalogue(feed []*reference.Item) (items []*streams.Item) {
 	return items
 }
 
-// dayReader ends before the first event of another day, which comes next.
+// dayReader ends before the first event of another day, which comes next. It
+// leaves out the events of customers who are not chosen.
 type dayReader struct {
 	datasets.Reader
 	end  int64
@@ -220,12 +232,17 @@ type dayReader struct {
 }
 
 func (d *dayReader) Next(ev *datasets.Event) error {
+	for {
+		if err := d.next(ev); err != nil || chosen(string(ev.Key)) {
+			return err
+		}
+	}
+}
+
+func (d *dayReader) next(ev *datasets.Event) error {
 	if d.held != nil {
 		*ev, d.held = *d.held, nil
 	} else if err := d.Reader.Next(ev); err != nil {
-		if errors.Is(err, io.EOF) {
-			return io.EOF
-		}
 		return err
 	}
 	if ev.At < d.end {
