@@ -135,28 +135,39 @@ func (w *worker) onCatalog(rec *streams.Record) {
 	for _, change := range c.Changes {
 		w.catalogue.Put(change.Number, change.ID, change.New) // known already where this process owns `catalog`
 		w.state.Catalog = max(w.state.Catalog, change.Number)
-		w.tellInterested(&change)
+		if w.state.Work.On {
+			w.tellLater(&change)
+		} else {
+			w.tellInterested(&change)
+		}
 	}
+	w.ask()
 	w.onCatalogue(w.state.Catalog)
 }
 
 // tellInterested evaluates a change for the customers who may be interested.
 func (w *worker) tellInterested(c *streams.CatalogChange) {
+	w.state.Work.Told = w.state.Catalog
 	if !w.rules.HasItemStarts() || !w.rules.Concerns(c) {
 		return
 	}
 	for _, id := range w.interests.Find(c.ID) {
-		p := w.store.Lookup(id)
-		if p == nil || p.AliasOf != "" {
-			continue
-		}
-		t := w.turn(p, nil)
-		w.rules.Before(t)
-		w.rules.OnItem(t, c)
-		if len(t.Started)+len(t.Flips)+len(t.Skips) > 0 || t.Changed {
-			w.store.Changed(p)
-			w.emit(t)
-		}
+		w.tellOne(id, c)
+	}
+}
+
+// tellOne evaluates a change for a customer who may be interested.
+func (w *worker) tellOne(id string, c *streams.CatalogChange) {
+	p := w.store.Lookup(id)
+	if p == nil || p.AliasOf != "" {
+		return
+	}
+	t := w.turn(p, nil)
+	w.rules.Before(t)
+	w.rules.OnItem(t, c)
+	if len(t.Started)+len(t.Flips)+len(t.Skips) > 0 || t.Changed {
+		w.store.Changed(p)
+		w.emit(t)
 	}
 }
 
@@ -224,8 +235,9 @@ func (e *Engine) pruneCatalogue() {
 		if json.Unmarshal(p.saver.last.State, &s) != nil {
 			return
 		}
-		if lowest < 0 || s.Catalog < lowest {
-			lowest = s.Catalog
+		read := min(s.Catalog, s.Work.Told) // of what comes after it old values are read
+		if lowest < 0 || read < lowest {
+			lowest = read
 		}
 	}
 	if lowest > 0 && len(e.ownedPartitions()) == int(e.settings.Partitions) {

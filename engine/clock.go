@@ -47,10 +47,13 @@ func (w *worker) tickLive(t int64) {
 	if t <= w.state.Now && w.state.Live {
 		return
 	}
-	expire := !w.state.Live
+	expire, before := !w.state.Live, w.state.Now
 	w.state.Live = true
 	w.state.Now = max(t, w.state.Now)
 	w.clock.Store(w.state.Now)
+	if w.fireLater(before, expire) {
+		return
+	}
 	for {
 		tm, ok := w.timers.PopDue(w.state.Now)
 		if !ok {

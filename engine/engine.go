@@ -126,7 +126,7 @@ func New(cfg Config, opts Options) (*Engine, error) {
 
 func newSettings(cfg *Config, set *rules.Set) settings {
 	s := settings{
-		Partitions: int32(cfg.Partitions), Timezone: cfg.Timezone,
+		Partitions: int32(cfg.Partitions), Timezone: cfg.Timezone, Crowd: crowdSize, Step: stepSize,
 		Profile:  profiles.DefaultSettings(),
 		Identity: profiles.IdentityLimits{MaxConflicts: cfg.Identity.MaxConflicts, Blocked: map[string]bool{}},
 	}

@@ -20,6 +20,9 @@ import (
 // and tells nobody.
 type FoldOptions struct {
 	Rules *rules.Set // nil: built in
+	// Gradual does work on a live log in small steps, as large partitions do, however
+	// few customers there are.
+	Gradual bool
 	// Watch is told what was decided for a customer, at each turn, before the
 	// counts are. The turn and all that it points to are the fold's again when
 	// Watch returns.
@@ -54,6 +57,9 @@ func NewFold(cfg Config, opts FoldOptions) *Fold {
 		opts.Rules = rules.BuiltIn()
 	}
 	f := &Fold{settings: newSettings(&cfg, opts.Rules), opts: opts, catalogue: recommender.NewCatalogue()}
+	if opts.Gradual {
+		f.settings.Crowd, f.settings.Step = 0, 1
+	}
 	e := &Engine{
 		cfg: cfg, settings: f.settings, log: slog.New(slog.DiscardHandler), decoder: streams.Decoder{Region: cfg.Region},
 		catalogue: f.catalogue, producer: new(kafka.Producer), // never asked: effects come back to the queues

@@ -26,6 +26,7 @@ func (w *worker) route(rec *streams.Record, e *streams.Event) *profiles.Profile 
 			w.forward(rec, e, id, home, passed)
 			return nil
 		}
+		w.catchUp(id)
 		p := w.open(id)
 		if p.AliasOf == "" {
 			if strings.HasPrefix(id, messagePrefix) {
@@ -124,6 +125,7 @@ func (w *worker) onLink(rec *streams.Record) {
 	if !w.readLink(rec, &l) {
 		return
 	}
+	w.catchUp(l.From)
 	p := w.open(l.From)
 	result := profiles.Link(p, l, w.cfg.Identity)
 	switch result.Kind {

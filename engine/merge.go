@@ -85,6 +85,7 @@ func (w *worker) merge(kind string, m *streams.Merge) error {
 	if err := profiles.Decode(m.From, m.Profile, x); err != nil {
 		return err
 	}
+	w.catchUp(m.To)
 	p := w.open(m.To)
 	if p.AliasOf != "" {
 		m.At, m.To, m.Hops = max(m.At, p.LinkedAt), p.AliasOf, m.Hops+1
@@ -194,6 +195,7 @@ func (w *worker) onUnlink(rec *streams.Record) {
 	if !w.readLink(rec, &l) {
 		return
 	}
+	w.catchUp(l.From)
 	p := w.open(l.From)
 	w.store.Changed(p)
 	if l.Permit {

@@ -57,6 +57,7 @@ func (w *worker) apply(rec *streams.Record, e *streams.Event) {
 	w.rules.Before(t)
 	outcome := w.cfg.Profile.Apply(p, e, w.state.Now, w.item)
 	w.counts.applied(e, &outcome)
+	w.state.Work.Created += count(outcome.NewProfile)
 	if outcome.Duplicate {
 		return
 	}
@@ -96,6 +97,8 @@ func (w *worker) own(rec *streams.Record) bool {
 		w.onUnlink(rec)
 	case streams.KindCatalog:
 		w.onCatalog(rec)
+	case streams.KindStep:
+		w.onStep(rec)
 	default:
 		return false
 	}

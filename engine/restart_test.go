@@ -42,6 +42,9 @@ type simulation struct {
 	// that can.
 	scarce   *rand.Rand
 	evictAll bool
+
+	// rules, where not nil, has the records of rules, by the names of their objects.
+	rules func(name string) []byte
 }
 
 type heldEffects struct {
@@ -54,6 +57,7 @@ type savedPartition struct {
 	snapshot.Store // of which no other method is called
 	meta           snapshot.Meta
 	profiles       map[string][]byte
+	rules          *simulation
 	away           atomic.Pointer[error] // what reading answers, nil: what there is
 }
 
@@ -73,6 +77,13 @@ func (s *savedPartition) Head(context.Context, int32) (snapshot.Meta, error) {
 		return snapshot.Meta{}, *err
 	}
 	return s.meta, nil
+}
+
+func (s *savedPartition) GetObject(_ context.Context, name string) ([]byte, error) {
+	if value := s.rules.rules(name); value != nil {
+		return value, nil
+	}
+	return nil, snapshot.ErrNotFound
 }
 
 func (s *savedPartition) Acquire(context.Context, int32) (snapshot.Meta, error) {
@@ -104,7 +115,7 @@ func (s *savedPartition) Save(_ context.Context, p int32, prev, next snapshot.Me
 	return nil
 }
 
-func newSimulation(t *testing.T, partitions int) *simulation {
+func newSimulation(t *testing.T, partitions int, setups ...func(*simulation)) *simulation {
 	t.Helper()
 	cfg := DefaultConfig()
 	cfg.Partitions = partitions
@@ -117,8 +128,11 @@ func newSimulation(t *testing.T, partitions int) *simulation {
 	e.producer = new(kafka.Producer) // never used: effects go to s
 	s := &simulation{e: e, logs: make([][]streams.Record, partitions), workers: make([]*worker, partitions), savers: make([]*saver, partitions),
 		saved: make([]*savedPartition, partitions), held: make([][]heldEffects, partitions), messages: map[string]string{}}
+	for _, setup := range setups {
+		setup(s)
+	}
 	for p := range s.workers {
-		s.saved[p] = &savedPartition{profiles: map[string][]byte{}}
+		s.saved[p] = &savedPartition{profiles: map[string][]byte{}, rules: s}
 		s.restart(t, p)
 	}
 	return s

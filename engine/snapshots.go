@@ -15,7 +15,7 @@ import (
 
 // foldVersion changes whenever the same log would fold to another state. A
 // binary reads the snapshots of earlier versions, taken after their last effect.
-const foldVersion = 2
+const foldVersion = 3
 
 // errGapped is returned while effects are missing: a snapshot would pass them
 // over for good.
@@ -149,6 +149,10 @@ func (s *saver) restore(ctx context.Context) error {
 	if err := s.restoreProfiles(ctx); err != nil {
 		return fmt.Errorf("cannot load the snapshot of partition %d: %w", s.w.id, err)
 	}
+	if meta.Fold < 3 { // all was done at once
+		s.w.state.Work = gradual{Created: int64(s.w.store.Len()), Told: s.w.state.Catalog}
+	}
+	s.w.pendingChanges()
 	s.last = meta
 	s.heads.Store(&heads{meta, meta})
 	return nil

@@ -57,7 +57,10 @@ func FuzzStep(f *testing.F) {
 	f.Add([]byte(`{"from":"anonymous:a","to":"user:1","at":5,"profile":"2AEB"}`), []byte("user:1"), "unmerge", "", "", "", int64(1772445600000))
 	f.Add([]byte(`{"from":"anonymous:a","to":"user:1","of":"email:a@b.c","by":"user:1"}`), []byte("user:1"), "refuse", "", "", "", int64(1772445600000))
 	f.Add([]byte(`{"from":"anonymous:a","to":"user:1","at":5}`), []byte("anonymous:a"), "unlink", "", "", "", int64(1772445600000))
+	f.Add([]byte(`{"n":1,"due":1772445600001,"profile":"z","change":5,"told":"a","slot":-3}`), []byte("step"), "step", "live", "events/0/0/1/0", "", int64(1772445600000))
+	f.Add([]byte(`{"n":1,"slot":99999999}`), []byte("step"), "step", "live", "", "", int64(1772445600000))
 	e := stopped(f)
+	e.settings.Crowd, e.settings.Step = 0, 1
 	f.Fuzz(func(t *testing.T, value, key []byte, kind, clock, effect, first string, logged int64) {
 		w := foldAlone(e)
 		add := func(name, value string) (headers []streams.Header) {

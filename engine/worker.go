@@ -20,6 +20,8 @@ type settings struct {
 	Timezone   string
 	Profile    profiles.Settings
 	Identity   profiles.IdentityLimits
+	Crowd      int64 // customers from which on work is done little by little
+	Step       int   // customers that a step of it is about
 }
 
 // worker folds one partition of `events`: the single writer of its profiles.
@@ -48,6 +50,8 @@ type worker struct {
 	state     state
 	timers    rules.Timers
 	interests rules.Interests // kept while rules start by items
+	changes   []itemChange    // that customers are still to be told of
+	found     found
 	outbox    outbox
 	counts    Counts
 	event     streams.Event
@@ -79,6 +83,8 @@ type state struct {
 	Effects     map[string]string `json:"effects"`
 	Incarnation int64             `json:"incarnation"`
 	Rules       rulesState        `json:"rules"`
+	// Work is what is done little by little.
+	Work gradual `json:"work"`
 	// Triggers is what was counted of each trigger.
 	Triggers map[string]*triggerCounts `json:"triggers,omitempty"`
 	// Gaps are the sources of which effects are missing; Pardoned those whose

@@ -19,6 +19,7 @@ type Interests struct {
 	lists map[uint64][]uint32 // by the item's hash; may hold a customer twice
 	total int                 // entries of all lists
 	clean int                 // total after the last compaction
+	swept int                 // compactions
 }
 
 // Add notes everything that a customer is interested in.
@@ -73,6 +74,7 @@ func (x *Interests) add(profile, item string) {
 // compact drops repeats.
 func (x *Interests) compact() {
 	x.total = 0
+	x.swept++
 	for hash, list := range x.lists { // map order: each list by itself
 		slices.Sort(list)
 		list = slices.Compact(list)
@@ -80,6 +82,11 @@ func (x *Interests) compact() {
 		x.total += len(list)
 	}
 	x.clean = x.total
+}
+
+// Mark changes whenever what Find answers for an item may.
+func (x *Interests) Mark(item string) [2]int {
+	return [2]int{x.swept, len(x.lists[xxhash.Sum64String(item)])}
 }
 
 // Find lists who may be interested in an item, in order of their ids.

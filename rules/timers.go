@@ -34,52 +34,175 @@ func (a Timer) compare(b Timer) int {
 // it comes up. So the heap does not grow with the number of events.
 type Timers struct {
 	heap  timerHeap
-	known map[timerKey]*timerEntry
-	stale int // entries of the heap that are no longer known
+	known map[string]*timerEntry // the first of each profile's
+	count int                    // of those known
+	stale int                    // entries of the heap that are no longer known
 }
-
-type timerKey struct{ profile, trigger, key string }
 
 // timerEntry is a timer as queued; due is where it has moved to since.
 type timerEntry struct {
 	Timer
 	due  int64
+	next *timerEntry // of the same profile
 	dead bool
 }
 
 // Push adds a timer, or moves the one of the same profile, trigger and key.
 // Strings are copied where they are kept.
 func (t *Timers) Push(tm Timer) {
-	e := t.known[timerKey{tm.Profile, tm.Trigger, tm.Key}]
-	if e != nil {
-		if tm.Due >= e.Due {
-			e.due = tm.Due
-			return
-		}
-		e.dead = true
-		t.stale++
+	first := t.known[tm.Profile]
+	e := first
+	for e != nil && (e.Trigger != tm.Trigger || e.Key != tm.Key) {
+		e = e.next
+	}
+	switch {
+	case e != nil && tm.Due >= e.Due:
+		e.due = tm.Due
+		return
+	case e != nil:
 		tm.Profile, tm.Trigger, tm.Key = e.Profile, e.Trigger, e.Key
-	} else {
-		tm.Profile, tm.Trigger, tm.Key = strings.Clone(tm.Profile), strings.Clone(tm.Trigger), strings.Clone(tm.Key)
+		t.kill(e)
+		first = t.known[tm.Profile]
+	default:
+		if first != nil {
+			tm.Profile = first.Profile
+		} else {
+			tm.Profile = strings.Clone(tm.Profile)
+		}
+		tm.Trigger, tm.Key = strings.Clone(tm.Trigger), strings.Clone(tm.Key)
 	}
-	e = &timerEntry{Timer: tm, due: tm.Due}
+	e = &timerEntry{Timer: tm, due: tm.Due, next: first}
 	if t.known == nil {
-		t.known = make(map[timerKey]*timerEntry)
+		t.known = make(map[string]*timerEntry)
 	}
-	t.known[timerKey{tm.Profile, tm.Trigger, tm.Key}] = e
+	t.known[tm.Profile] = e
+	t.count++
 	heap.Push(&t.heap, e)
 	t.compact()
 }
 
+// drop takes an entry off its profile's list.
+func (t *Timers) drop(e *timerEntry) {
+	t.count--
+	switch first := t.known[e.Profile]; {
+	case first != e:
+		for first.next != e {
+			first = first.next
+		}
+		first.next = e.next
+	case e.next == nil:
+		delete(t.known, e.Profile)
+	default:
+		t.known[e.Profile] = e.next
+	}
+}
+
+// kill is drop for an entry that stays in the heap.
+func (t *Timers) kill(e *timerEntry) {
+	t.drop(e)
+	e.dead = true
+	t.stale++
+}
+
 // PopDue takes out the first timer that is due at or before now. It may be
 // stale (its run may have ended); Set.OnTimer checks.
-func (t *Timers) PopDue(now int64) (Timer, bool) {
-	if due, ok := t.NextDue(); !ok || due > now {
+func (t *Timers) PopDue(now int64) (Timer, bool) { return t.PopUntil(now, LastProfile) }
+
+// LastProfile is after the id of every profile.
+const LastProfile = "\U0010FFFF"
+
+// PopUntil takes out the first timer, if it is due before a time, or at it and
+// of a profile whose id is not after the one given.
+func (t *Timers) PopUntil(due int64, profile string) (Timer, bool) {
+	first, ok := t.NextDue()
+	if !ok || cmp.Or(cmp.Compare(first, due), cmp.Compare(t.heap[0].Profile, profile)) > 0 {
 		return Timer{}, false
 	}
 	e := heap.Pop(&t.heap).(*timerEntry)
-	delete(t.known, timerKey{e.Profile, e.Trigger, e.Key})
+	t.drop(e)
 	return e.Timer, true
+}
+
+// PopProfile takes out the first timer of a profile that is due at or before now.
+func (t *Timers) PopProfile(profile string, now int64) (Timer, bool) {
+	var first *timerEntry
+	var tm Timer
+	for e := t.known[profile]; e != nil; e = e.next {
+		x := e.Timer
+		if x.Due = e.due; x.Due <= now && (first == nil || x.compare(tm) < 0) {
+			first, tm = e, x
+		}
+	}
+	if first == nil {
+		return Timer{}, false
+	}
+	t.kill(first)
+	t.compact()
+	return tm, true
+}
+
+// Forget drops the timers of a profile.
+func (t *Timers) Forget(profile string) {
+	for e := t.known[profile]; e != nil; e = e.next {
+		e.dead = true
+		t.count--
+		t.stale++
+	}
+	delete(t.known, profile)
+	t.compact()
+}
+
+// Until tells how far the first n timers go of those that are due at or before
+// now: what PopUntil is to be given. It may count timers that have moved or are
+// there no more.
+func (t *Timers) Until(n int, now int64) (due int64, profile string) {
+	walk := heapWalk{heap: t.heap}
+	for i := 0; ; i++ {
+		e := walk.next()
+		switch {
+		case e == nil || e.Due > now:
+			return now, LastProfile
+		case i == n-1:
+			return e.Due, e.Profile
+		}
+	}
+}
+
+// heapWalk goes through a heap in order, and leaves it as it is.
+type heapWalk struct {
+	heap  timerHeap
+	ahead []int // indexes whose parents have been visited, a heap themselves
+	begun bool
+}
+
+func (w *heapWalk) next() *timerEntry {
+	if !w.begun {
+		w.begun = true
+		if len(w.heap) > 0 {
+			w.ahead = append(w.ahead, 0)
+		}
+	}
+	if len(w.ahead) == 0 {
+		return nil
+	}
+	i := heap.Pop(w).(int)
+	for _, child := range []int{2*i + 1, 2*i + 2} {
+		if child < len(w.heap) {
+			heap.Push(w, child)
+		}
+	}
+	return w.heap[i]
+}
+
+// Len, Less, Swap, Push and Pop implement heap.Interface.
+func (w *heapWalk) Len() int           { return len(w.ahead) }
+func (w *heapWalk) Less(i, j int) bool { return w.heap.Less(w.ahead[i], w.ahead[j]) }
+func (w *heapWalk) Swap(i, j int)      { w.ahead[i], w.ahead[j] = w.ahead[j], w.ahead[i] }
+func (w *heapWalk) Push(x any)         { w.ahead = append(w.ahead, x.(int)) }
+func (w *heapWalk) Pop() any {
+	i := w.ahead[len(w.ahead)-1]
+	w.ahead = w.ahead[:len(w.ahead)-1]
+	return i
 }
 
 // NextDue is the due time of the first timer, false when there is none.
@@ -101,7 +224,7 @@ func (t *Timers) NextDue() (int64, bool) {
 }
 
 // Len is the number of timers.
-func (t *Timers) Len() int { return len(t.known) }
+func (t *Timers) Len() int { return t.count }
 
 // compact drops dead entries once they are the greater part of the heap.
 func (t *Timers) compact() {

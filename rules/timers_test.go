@@ -10,23 +10,49 @@ import (
 	"github.com/rapport-engine/rapport/engine/profiles"
 )
 
+type timerKey struct{ profile, trigger, key string }
+
 // TestTimers compares random pushes and pops with a plain map.
 func TestTimers(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var timers Timers
 	model := map[timerKey]int64{}
-	for range 20000 {
-		if r.IntN(3) > 0 {
-			tm := Timer{Due: int64(r.IntN(1000)), Profile: fmt.Sprint(r.IntN(30)), Trigger: fmt.Sprint(r.IntN(3)), Key: fmt.Sprint(r.IntN(2))}
+	check := func(got Timer, ok bool, until func(Timer) bool) {
+		t.Helper()
+		want, wantOK := popModel(model, until)
+		if ok != wantOK || got != want {
+			t.Fatalf("got %v %v, want %v %v", got, ok, want, wantOK)
+		}
+	}
+	for range 50000 {
+		now, profile := int64(r.IntN(1000)), fmt.Sprint(r.IntN(30))
+		switch n := r.IntN(60); {
+		case n == 0:
+			timers.Forget(profile)
+			for k := range model {
+				if k.profile == profile {
+					delete(model, k)
+				}
+			}
+		case n == 1: // as many as are asked for, or more where some have moved
+			at, last := timers.Until(1+r.IntN(5), now)
+			for tm, ok := timers.PopUntil(at, last); ok; tm, ok = timers.PopUntil(at, last) {
+				check(tm, ok, func(tm Timer) bool { return tm.Due < at || tm.Due == at && tm.Profile <= last })
+			}
+			check(Timer{}, false, func(tm Timer) bool { return tm.Due < at || tm.Due == at && tm.Profile <= last })
+			if last == LastProfile && at != now {
+				t.Fatalf("until %d of %d", at, now)
+			}
+		case n < 10:
+			tm, ok := timers.PopProfile(profile, now)
+			check(tm, ok, func(tm Timer) bool { return tm.Due <= now && tm.Profile == profile })
+		case n < 25:
+			tm, ok := timers.PopDue(now)
+			check(tm, ok, func(tm Timer) bool { return tm.Due <= now })
+		default:
+			tm := Timer{Due: now, Profile: profile, Trigger: fmt.Sprint(r.IntN(3)), Key: fmt.Sprint(r.IntN(2))}
 			timers.Push(tm)
 			model[timerKey{tm.Profile, tm.Trigger, tm.Key}] = tm.Due
-		} else {
-			now := int64(r.IntN(1000))
-			got, ok := timers.PopDue(now)
-			want, wantOK := popModel(model, now)
-			if ok != wantOK || got != want {
-				t.Fatalf("got %v %v, want %v %v", got, ok, want, wantOK)
-			}
 		}
 		if timers.Len() != len(model) {
 			t.Fatalf("%d timers, want %d", timers.Len(), len(model))
@@ -37,11 +63,30 @@ func TestTimers(t *testing.T) {
 	}
 }
 
-func popModel(model map[timerKey]int64, now int64) (Timer, bool) {
+// TestTimersUntil finds how far the first timers go.
+func TestTimersUntil(t *testing.T) {
+	var timers Timers
+	if due, profile := timers.Until(3, 50); due != 50 || profile != LastProfile {
+		t.Error(due, profile)
+	}
+	for i := range 100 {
+		timers.Push(Timer{Due: int64(i * 37 % 100), Profile: fmt.Sprintf("p%02d", i*37%100), Trigger: "x"})
+	}
+	for n := 1; n <= 100; n++ {
+		if due, profile := timers.Until(n, 1000); due != int64(n-1) || profile != fmt.Sprintf("p%02d", n-1) {
+			t.Fatalf("the first %d go until %d %s", n, due, profile)
+		}
+	}
+	if due, profile := timers.Until(12, 10); due != 10 || profile != LastProfile {
+		t.Error(due, profile)
+	}
+}
+
+func popModel(model map[timerKey]int64, which func(Timer) bool) (Timer, bool) {
 	all := make([]Timer, 0, len(model))
 	for k, due := range model {
-		if due <= now {
-			all = append(all, Timer{due, k.profile, k.trigger, k.key, 0})
+		if tm := (Timer{due, k.profile, k.trigger, k.key, 0}); which(tm) {
+			all = append(all, tm)
 		}
 	}
 	if len(all) == 0 {

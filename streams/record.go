@@ -46,6 +46,7 @@ const (
 	KindCatalog = "catalog" // a CatalogChanges: what changed in the catalogue
 	KindRules   = "rules"   // the rules that run from here on
 	KindSegment = "segment" // an event of Rapport's own, applied already: a customer entered or exited a segment
+	KindStep    = "step"    // how far the next step of work goes that is done little by little
 	KindReport  = "report"  // an event of Rapport's own: what became of a message
 )
 

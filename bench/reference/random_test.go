@@ -24,7 +24,7 @@ func TestRandomRules(t *testing.T) {
 		if len(differences) > 0 {
 			s.shrink(t.Context())
 			differences, _ = s.run(t.Context())
-			t.Errorf("seed %d: live %v, %d partitions\n%s", *seed+uint64(n), s.live, s.partitions, s.rules) //nolint:gosec // a count
+			t.Errorf("seed %d: live %v, gradual %v, %d partitions\n%s", *seed+uint64(n), s.live, s.gradual, s.partitions, s.rules) //nolint:gosec // a count
 			for i := range s.actions {
 				if a := &s.actions[i]; a.tick == 0 || i+1 == len(s.actions) || s.actions[i+1].tick == 0 {
 					t.Log(a.String())

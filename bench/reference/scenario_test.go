@@ -43,6 +43,7 @@ type scenario struct {
 	rules      *ruleText
 	meaning    reference.Conditions
 	live       bool
+	gradual    bool // a live log's work is done in steps
 	partitions int
 	actions    []action
 }
@@ -50,6 +51,7 @@ type scenario struct {
 func newScenario(seed uint64) *scenario {
 	p := &pool{Rand: rand.New(rand.NewPCG(seed, 7)), meaning: reference.Conditions{}} //nolint:gosec // the same each time
 	s := &scenario{meaning: p.meaning, live: p.IntN(2) == 0, partitions: 1 + 3*p.IntN(2)}
+	s.gradual = s.live && seed%2 == 0
 	s.rules = p.rules()
 	s.happen(p)
 	return s
@@ -131,7 +133,7 @@ func (s *scenario) run(ctx context.Context) ([]string, error) {
 	cfg := engine.DefaultConfig()
 	cfg.Partitions = s.partitions
 	var got watched
-	fold := engine.NewFold(cfg, engine.FoldOptions{Rules: set, Watch: got.watch})
+	fold := engine.NewFold(cfg, engine.FoldOptions{Rules: set, Watch: got.watch, Gradual: s.gradual})
 	for i := range s.actions {
 		if err := s.apply(ctx, fold, set, &s.actions[i]); err != nil {
 			return nil, err

@@ -80,6 +80,7 @@ type Profile struct {
 	Refused       []string               `protobuf:"bytes,77,rep,name=refused,proto3" json:"refused,omitempty"`                                  // identifiers that stayed with another profile; latest last, at most 20
 	Forbidden     []string               `protobuf:"bytes,78,rep,name=forbidden,proto3" json:"forbidden,omitempty"`                              // profiles that an undo keeps this identifier from, in order
 	LinkedAt      int64                  `protobuf:"varint,79,opt,name=linked_at,json=linkedAt,proto3" json:"linked_at,omitempty"`               // an alias entry: when the link was made
+	PassedAt      int64                  `protobuf:"varint,110,opt,name=passed_at,json=passedAt,proto3" json:"passed_at,omitempty"`              // up to when its timers had fired, where the partition was behind with others'
 	Joints        []*Joint               `protobuf:"bytes,100,rep,name=joints,proto3" json:"joints,omitempty"`                                   // of the last 7 days, in order of at, a, b; the fewest that tell the same
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -468,6 +469,13 @@ func (x *Profile) GetForbidden() []string {
 func (x *Profile) GetLinkedAt() int64 {
 	if x != nil {
 		return x.LinkedAt
+	}
+	return 0
+}
+
+func (x *Profile) GetPassedAt() int64 {
+	if x != nil {
+		return x.PassedAt
 	}
 	return 0
 }
@@ -3056,7 +3064,7 @@ var File_engine_profiles_profile_proto protoreflect.FileDescriptor
 
 const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\n" +
-	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\xe4\x10\n" +
+	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\x81\x11\n" +
 	"\aProfile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\balias_of\x18\x02 \x01(\tR\aaliasOf\x12 \n" +
@@ -3118,7 +3126,8 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"expires_at\x18L \x01(\x03R\texpiresAt\x12\x18\n" +
 	"\arefused\x18M \x03(\tR\arefused\x12\x1c\n" +
 	"\tforbidden\x18N \x03(\tR\tforbidden\x12\x1b\n" +
-	"\tlinked_at\x18O \x01(\x03R\blinkedAt\x122\n" +
+	"\tlinked_at\x18O \x01(\x03R\blinkedAt\x12\x1b\n" +
+	"\tpassed_at\x18n \x01(\x03R\bpassedAt\x122\n" +
 	"\x06joints\x18d \x03(\v2\x1a.rapport.profiles.v1.JointR\x06joints\"i\n" +
 	"\x05Joint\x12\f\n" +
 	"\x01a\x18\x01 \x01(\tR\x01a\x12\f\n" +

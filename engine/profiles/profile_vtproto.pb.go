@@ -50,6 +50,7 @@ func (m *Profile) CloneVT() *Profile {
 	r.PushTokenAt = m.PushTokenAt
 	r.ExpiresAt = m.ExpiresAt
 	r.LinkedAt = m.LinkedAt
+	r.PassedAt = m.PassedAt
 	if rhs := m.Identifiers; rhs != nil {
 		tmpContainer := make([]string, len(rhs))
 		copy(tmpContainer, rhs)
@@ -1076,6 +1077,13 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.PassedAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.PassedAt))
+		i--
+		dAtA[i] = 0x6
+		i--
+		dAtA[i] = 0xf0
 	}
 	if len(m.Joints) > 0 {
 		for iNdEx := len(m.Joints) - 1; iNdEx >= 0; iNdEx-- {
@@ -4962,6 +4970,9 @@ func (m *Profile) SizeVT() (n int) {
 			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
 	}
+	if m.PassedAt != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.PassedAt))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -7695,6 +7706,25 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 110:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PassedAt", wireType)
+			}
+			m.PassedAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.PassedAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -15714,6 +15744,25 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 110:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PassedAt", wireType)
+			}
+			m.PassedAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.PassedAt |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

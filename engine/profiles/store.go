@@ -298,13 +298,30 @@ func (s *Store) Len() int { return int(s.count.Load()) }
 // Bytes returns the size of all ids and profiles at rest in memory.
 func (s *Store) Bytes() int64 { return s.bytes.Load() }
 
+// Slots is how many groups of equal size the customers of a partition fall into,
+// by their ids.
+const Slots = 16 * shards
+
+// Slot is the group that an id falls into, from 0 on.
+func Slot(id string) int {
+	hash := xxhash.Sum64String(id)
+	return int(hash%shards*(Slots/shards) + hash/shards%(Slots/shards))
+}
+
 // Range calls f with each published profile in memory, in no order, until it returns
 // false. The profile is valid during the call only. Only the worker may call
 // it, and f must not change the store.
-func (s *Store) Range(f func(id string, p *Profile) bool) {
+func (s *Store) Range(f func(id string, p *Profile) bool) { s.RangeSlots(0, Slots, f) }
+
+// RangeSlots is Range of the profiles from one slot on, up to before another.
+func (s *Store) RangeSlots(from, to int, f func(id string, p *Profile) bool) {
 	p := &Profile{}
-	for i := range s.shards {
+	whole := from == 0 && to == Slots
+	for i := from / (Slots / shards); i < shards && i*(Slots/shards) < to; i++ {
 		for id, b := range s.shards[i].blobs { // map order: promised to nobody
+			if slot := Slot(id); !whole && (slot < from || slot >= to) {
+				continue
+			}
 			if err := decode(id, b.data, p); err != nil {
 				panic("BUG: a stored profile was checked: " + err.Error())
 			}
