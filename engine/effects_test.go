@@ -117,7 +117,8 @@ func TestMissingEffectsStopThePartition(t *testing.T) {
 	}
 	s.restart(t, 0)
 	w = s.workers[0]
-	w.acceptLoss(logState{end: int64(len(s.logs[0]))}, false)
+	end := int64(len(s.logs[0]))
+	w.acceptLoss(logState{end: end, epochEnd: end}, false)
 	if fold(t, s); viewedBy(t, w) != "acd" || w.stopped.Load() != nil || w.state.Incarnation != 1 {
 		t.Errorf("accepted: viewed %s, stopped %v, incarnation %d", viewedBy(t, w), w.stopped.Load(), w.state.Incarnation)
 	}
@@ -128,7 +129,16 @@ func TestMissingEffectsStopThePartition(t *testing.T) {
 }
 
 func TestLossOfTheLogIsSeen(t *testing.T) {
-	log := logState{topicID: "t", start: 10, end: 20}
+	log := logState{topicID: "t", start: 10, end: 20, epochEnd: 20}
+	cut, back := log, log // both written on since
+	cut.epochEnd, back.epochEnd = 14, -1
+	meta := snapshot.Meta{Number: 1, Offset: 15, TopicID: "t", LeaderEpoch: 7}
+	if got := cut.loss(&meta); !strings.Contains(got, "leader epoch 7 end at offset 14") {
+		t.Errorf("cut back: %q", got)
+	}
+	if got := back.loss(&meta); !strings.Contains(got, "no record of leader epoch 7") {
+		t.Errorf("set back: %q", got)
+	}
 	for _, tc := range []struct {
 		name string
 		meta snapshot.Meta

@@ -30,9 +30,12 @@ func lost(err error) error {
 type logState struct {
 	topicID    string
 	start, end int64 // from start up to before end
+	// epochEnd is where the records of the snapshot's leader epoch end; -1: there
+	// are none of it.
+	epochEnd int64
 }
 
-func (e *Engine) logState(ctx context.Context, id int32) (logState, error) {
+func (e *Engine) logState(ctx context.Context, id int32, meta *snapshot.Meta) (logState, error) {
 	info, err := kafka.Describe(ctx, e.client, kafka.TopicEvents)
 	if err != nil {
 		return logState{}, err
@@ -42,7 +45,14 @@ func (e *Engine) logState(ctx context.Context, id int32) (logState, error) {
 		return logState{}, err
 	}
 	ends, err := kafka.EndOffsets(ctx, e.client, kafka.TopicEvents)
-	return logState{info.ID, starts[id], ends[id]}, err
+	if err != nil {
+		return logState{}, err
+	}
+	l := logState{info.ID, starts[id], ends[id], meta.Offset}
+	if meta.Number > 0 && meta.LeaderEpoch >= 0 && !l.other(meta) {
+		l.epochEnd, err = kafka.EpochEnd(ctx, e.client, kafka.TopicEvents, id, meta.LeaderEpoch)
+	}
+	return l, err
 }
 
 // loss says in what way the log does not go on where a snapshot ends; "" where
@@ -57,6 +67,11 @@ func (l *logState) loss(meta *snapshot.Meta) string {
 		return fmt.Sprintf("the log ends at offset %d, the snapshot stands at %d: the broker has lost records, or was set back", l.end, meta.Offset)
 	case l.start > meta.Offset:
 		return fmt.Sprintf("the log starts at offset %d, the snapshot stands at %d: records were deleted before they were read", l.start, meta.Offset)
+	case l.epochEnd < 0:
+		return fmt.Sprintf("the log has no record of leader epoch %d, the snapshot stands for some: the broker was set back, and other records were written since", meta.LeaderEpoch)
+	case l.epochEnd < meta.Offset:
+		return fmt.Sprintf("the records of leader epoch %d end at offset %d, the snapshot stands for some up to %d: the broker has lost records, and others were written in their place",
+			meta.LeaderEpoch, l.epochEnd, meta.Offset)
 	}
 	return ""
 }
@@ -103,7 +118,11 @@ func (w *worker) acceptLoss(l logState, other bool) {
 	if other {
 		w.state.Offset = l.start
 	}
+	if l.epochEnd >= 0 {
+		w.state.Offset = min(w.state.Offset, l.epochEnd) // what was written in place of lost records was not read
+	}
 	w.state.Offset = min(max(w.state.Offset, l.start), l.end)
+	w.leader = -1 // of whatever is there
 	w.applied.Store(w.state.Offset)
 }
 

@@ -36,7 +36,7 @@ func (e partitions) Assigned(ctx context.Context, id int32) (int64, error) {
 	if err := p.saver.restore(ctx); err != nil {
 		return 0, err
 	}
-	log, err := e.logState(ctx, id)
+	log, err := e.logState(ctx, id, &p.saver.last)
 	if err == nil {
 		err = e.checkLog(p, log)
 	}
@@ -115,7 +115,7 @@ func (e *Engine) newWorker(id int32) *worker {
 	w := &worker{
 		id: id, cfg: &e.settings, decoder: &e.decoder, model: e.model, catalogue: e.catalogue, log: e.log,
 		produce: e.producer.Unlimited().Produce, recommend: e.recommendFor, onLive: e.goLive, onStatus: e.noteStatus, onCatalogue: e.noteCatalog, onEvent: e.overlay.add,
-		store: profiles.NewStore(), moves: &e.moves, rules: e.rules.Load(), parseRules: e.parsed.parse, counts: newCounts(),
+		store: profiles.NewStore(), moves: &e.moves, rules: e.rules.Load(), parseRules: e.parsed.parse, counts: newCounts(), leader: -1,
 	}
 	w.state.Watermarks, w.state.Effects = map[string]string{}, map[string]string{}
 	w.outbox.source = streams.EffectNumber{Topic: kafka.TopicEvents, Partition: id}

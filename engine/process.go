@@ -15,7 +15,7 @@ import (
 func (w *worker) step(rec *streams.Record) {
 	fresh := rec.Offset >= w.state.Offset // else only the model has not read it
 	if fresh {
-		w.state.Offset = rec.Offset + 1
+		w.state.Offset, w.leader = rec.Offset+1, rec.LeaderEpoch
 		w.outbox.begin(rec)
 		w.moveClock(rec)
 		if w.failed != nil || len(rec.Value) == 0 || !w.firstTime(rec) {

@@ -47,7 +47,7 @@ func (w *worker) capture() (capture, error) {
 		return capture{}, fmt.Errorf("cannot encode the state of partition %d: %w", w.id, err)
 	}
 	return capture{
-		meta:    snapshot.Meta{Offset: w.state.Offset, LeaderEpoch: -1, Fold: foldVersion, State: encoded},
+		meta:    snapshot.Meta{Offset: w.state.Offset, LeaderEpoch: w.leader, Fold: foldVersion, State: encoded},
 		dirty:   w.store.TakeDirty(),
 		effects: w.outbox.batches,
 		counts:  w.counts.clone(),
@@ -146,6 +146,9 @@ func (s *saver) restore(ctx context.Context) error {
 		return err
 	}
 	s.w.resume()
+	if meta.Number > 0 {
+		s.w.leader = meta.LeaderEpoch
+	}
 	if err := s.restoreProfiles(ctx); err != nil {
 		return fmt.Errorf("cannot load the snapshot of partition %d: %w", s.w.id, err)
 	}

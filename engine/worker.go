@@ -48,6 +48,7 @@ type worker struct {
 	mu        sync.Mutex // held for a batch; guards everything below
 	rules     *rules.Set
 	state     state
+	leader    int32 // leader epoch of the record before state.Offset; -1 unknown
 	timers    rules.Timers
 	interests rules.Interests // kept while rules start by items
 	changes   []itemChange    // that customers are still to be told of

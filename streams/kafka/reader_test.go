@@ -138,3 +138,26 @@ func TestTopicWarnings(t *testing.T) {
 		}
 	}
 }
+
+// TestEpochEnd: the records of a leader epoch end where those of a later one
+// begin, be the log as long as it wants.
+func TestEpochEnd(t *testing.T) {
+	b, cfg := startBroker(t, EmbeddedConfig{Partitions: 1})
+	p := newProducer(t, cfg)
+	produce(t, p, numbered(0, 0, 50))
+	if end, err := EpochEnd(t.Context(), cfg, TopicEvents, 0, 0); err != nil || end != 50 {
+		t.Errorf("epoch 0 ends at %d, %v", end, err)
+	}
+	if err := b.cluster.MoveTopicPartition(cfg.topic(TopicEvents), 0, b.cluster.LeaderFor(cfg.topic(TopicEvents), 0)); err != nil {
+		t.Fatal(err)
+	}
+	produce(t, p, numbered(0, 50, 60))
+	for epoch, want := range map[int32]int64{0: 50, 1: 110, 2: -1} {
+		if end, err := EpochEnd(t.Context(), cfg, TopicEvents, 0, epoch); err != nil || end != want {
+			t.Errorf("epoch %d ends at %d, %v; want %d", epoch, end, err, want)
+		}
+	}
+	if _, err := EpochEnd(t.Context(), cfg, "none", 0, 0); err == nil {
+		t.Error("a topic that there is not has an epoch")
+	}
+}

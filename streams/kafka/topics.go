@@ -208,6 +208,32 @@ func EndOffsets(ctx context.Context, cfg Config, topic string) (map[int32]int64,
 	return listOffsets(ctx, cfg, topic, (*kadm.Client).ListEndOffsets)
 }
 
+// EpochEnd returns the offset at which the records of a leader epoch end in the
+// log of a partition, -1 where the log has no such epoch. Whoever has read a
+// record of that epoch at or above it has read another log: one that was cut back
+// since.
+func EpochEnd(ctx context.Context, cfg Config, topic string, partition, epoch int32) (int64, error) {
+	admin, err := cfg.admin()
+	if err != nil {
+		return 0, err
+	}
+	defer admin.Close()
+	var req kadm.OffsetForLeaderEpochRequest
+	req.Add(cfg.topic(topic), partition, epoch)
+	ends, err := admin.OffsetForLeaderEpoch(ctx, req)
+	end := ends[cfg.topic(topic)][partition]
+	if err == nil {
+		err = end.Err
+	}
+	if err != nil {
+		return 0, fmt.Errorf("cannot ask for the end of leader epoch %d of partition %d of %q: %w", epoch, partition, cfg.topic(topic), reached(err))
+	}
+	if end.LeaderEpoch < 0 {
+		return -1, nil
+	}
+	return end.EndOffset, nil
+}
+
 type lister func(*kadm.Client, context.Context, ...string) (kadm.ListedOffsets, error)
 
 func listOffsets(ctx context.Context, cfg Config, topic string, list lister) (map[int32]int64, error) {
