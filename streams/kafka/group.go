@@ -86,24 +86,18 @@ const (
 // all partitions revoked) or something fails. Where a partition starts is what
 // Assigned says; the group's commits are only for watching lag. Members keep
 // their partitions over a restart within the session timeout when they have an
-// Instance. An offset that the log does not hold is an *OffsetError.
+// Instance; a name that another process runs under is an error, once each has taken
+// it from the other a few times. An offset that the log does not hold is an
+// *OffsetError.
 func RunGroup(ctx context.Context, cfg Config, group, topic string, h Handler) error {
-	return runGroup(ctx, cfg, group, topic, h, false)
+	return keepJoined(ctx, cfg, group, topic, h, false)
 }
 
 // RunCommitted is RunGroup for handlers whose truth is the group's commit: it
 // is written after each Process. Where a commit finds that the group has
 // forgotten this process, it loses all partitions and joins anew.
 func RunCommitted(ctx context.Context, cfg Config, group, topic string, h Handler) error {
-	for {
-		err := runGroup(ctx, cfg, group, topic, h, true)
-		if !errors.Is(err, errForgotten) || ctx.Err() != nil {
-			return err
-		}
-		if cfg.Logger != nil {
-			cfg.Logger.Warn("joining again", "topic", topic, "group", group, "error", err)
-		}
-	}
+	return keepJoined(ctx, cfg, group, topic, h, true)
 }
 
 // group is one membership.
@@ -150,7 +144,7 @@ func runGroup(ctx context.Context, cfg Config, name, topic string, h Handler, co
 	}
 	g.mu.Unlock()
 	g.poll(running)
-	err = g.stop(errors.Is(context.Cause(running), errForgotten))
+	err = g.stop(outOfGroup(context.Cause(running)))
 	client.CloseAllowingRebalance()
 	if ctx.Err() == nil { // not asked to stop
 		return context.Cause(running)
@@ -225,7 +219,7 @@ func (g *group) fetchError(ctx context.Context, partition int32, err error) {
 	case errors.Is(err, kerr.OffsetOutOfRange):
 		err = g.outOfRange(ctx, partition, err)
 	case errors.Is(err, kerr.FencedInstanceID):
-		err = fmt.Errorf("cannot stay in group %q: another process runs under the instance name %q; give each its own: %w", g.name, g.cfg.Instance, err)
+		err = fmt.Errorf("group %q gave this process's name to another: %w", g.name, err)
 	case errors.As(err, &session) && (kerr.IsRetriable(err) || !fatal(err)), kerr.IsRetriable(err), unreachable(err):
 		if g.cfg.Logger != nil {
 			g.cfg.Logger.Warn("reading is interrupted", "topic", g.topic, "group", g.name, "error", err)

@@ -373,6 +373,8 @@ func (g *group) write(ctx context.Context, workers []*worker, offsets map[int32]
 		failure = g.cfg.durableCommits(ctx)
 	case g.committed && (errors.Is(failure, errForgotten) || errors.Is(failure, kerr.UnknownMemberID)):
 		g.fail(errForgotten)
+	case g.committed && errors.Is(failure, kerr.FencedInstanceID):
+		g.fail(failure)
 	}
 	return failure
 }
