@@ -52,5 +52,4 @@ func TestGroupNameOfTwoProcesses(t *testing.T) {
 	}
 	first.cancel()
 	second.cancel()
-	_ = (<-ended)
 }
