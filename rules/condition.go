@@ -142,25 +142,40 @@ func (c *condition) eval(s *scope) (ok bool, failure string) {
 	if c.fast != nil {
 		return c.fast(s), ""
 	}
-	v, failure := c.value(s)
+	ok, _, failure = c.evalCost(s)
+	return ok, failure
+}
+
+// evalCost is eval that also says in CEL's units what it cost.
+func (c *condition) evalCost(s *scope) (ok bool, cost uint64, failure string) {
+	v, cost, failure := c.valueCost(s)
 	b, isBool := v.(types.Bool)
 	if failure == "" && !isBool {
 		failure = FailureMissing
 	}
-	return failure == "" && bool(b), failure
+	return failure == "" && bool(b), cost, failure
 }
 
 // value evaluates the expression to any value.
 func (c *condition) value(s *scope) (v ref.Val, failure string) {
-	v, _, err := c.prog.Eval(s)
+	v, _, failure = c.valueCost(s)
+	return v, failure
+}
+
+// valueCost is value that also says what it cost; nothing where it failed.
+func (c *condition) valueCost(s *scope) (v ref.Val, cost uint64, failure string) {
+	v, details, err := c.prog.Eval(s)
 	if err == nil {
-		return v, ""
+		if spent := details.ActualCost(); spent != nil {
+			cost = *spent
+		}
+		return v, cost, ""
 	}
 	var cancelled interpreter.EvalCancelledError
 	if errors.As(err, &cancelled) {
-		return nil, FailureCost
+		return nil, 0, FailureCost
 	}
-	return nil, FailureMissing
+	return nil, 0, FailureMissing
 }
 
 // Filter is a compiled condition over `item`, safe for concurrent use.
@@ -169,24 +184,40 @@ type Filter struct {
 	match func(*streams.Item) bool
 }
 
-// maxOverruns is how many items may cost a request's filter too much.
-const maxOverruns = 8
+const (
+	// requestCost is what a request's filter may cost over all items, in CEL's units:
+	// item.attributes.color == 'red' on 125,000 of them.
+	requestCost = 1_000_000
+	// overrunCost counts for an item on which it costs more than it may on one, and
+	// missingCost for one that lacks what it reads.
+	overrunCost = requestCost / 8
+	missingCost = 8
+)
 
 // ForRequest returns the filter for one request and one goroutine. An item that
 // lacks what the filter reads does not match, nor does one on which it costs too
-// much; after eight of these nothing matches any more, so that a request has a
-// bounded cost.
+// much; after eight of these, or once all items together have cost too much, nothing
+// matches any more, so that a request has a bounded cost.
 func (f *Filter) ForRequest() func(*streams.Item) bool {
 	if f.c.fast != nil {
 		return f.match
 	}
-	overruns := 0
-	return f.c.filterNoting(func(failure string) bool {
-		if failure == FailureCost {
-			overruns++
+	left := int64(requestCost)
+	return func(item *streams.Item) bool {
+		if left <= 0 {
+			return false
 		}
-		return overruns < maxOverruns
-	})
+		ok, cost, failure := f.c.onItem(item)
+		switch failure {
+		case "":
+			left -= int64(cost) //nolint:gosec // at most filterCostLimit
+		case FailureCost:
+			left -= overrunCost
+		default:
+			left -= missingCost
+		}
+		return ok
+	}
 }
 
 // CompileFilter compiles a condition over `item`, at most 2 KB. The error says
@@ -211,24 +242,24 @@ func CompileFilter(expr string) (*Filter, error) {
 
 // filter is the condition as a func over items, safe for concurrent use.
 func (c *condition) filter() func(*streams.Item) bool {
-	return c.filterNoting(func(string) bool { return true })
-}
-
-// filterNoting is filter that tells note why an item's could not be told, ""
-// where it could; once that says false, nothing matches.
-func (c *condition) filterNoting(note func(failure string) bool) func(*streams.Item) bool {
 	return func(item *streams.Item) bool {
-		if !note("") {
-			return false
-		}
-		s := filterScopes.Get().(*scope)
-		s.line = itemView{item: item, line: &zeroLine}
-		ok, failure := c.eval(s)
-		s.line.item = nil
-		filterScopes.Put(s)
-		note(failure)
+		ok, _, _ := c.onItem(item)
 		return ok
 	}
+}
+
+// onItem evaluates the condition for an item.
+func (c *condition) onItem(item *streams.Item) (ok bool, cost uint64, failure string) {
+	s := filterScopes.Get().(*scope)
+	s.line = itemView{item: item, line: &zeroLine}
+	if c.fast != nil {
+		ok = c.fast(s)
+	} else {
+		ok, cost, failure = c.evalCost(s)
+	}
+	s.line.item = nil
+	filterScopes.Put(s)
+	return ok, cost, failure
 }
 
 var filterScopes = sync.Pool{New: func() any { return &scope{event: &zeroEvent, itemOf: &zeroEvent} }}

@@ -136,13 +136,35 @@ func TestCostLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	match := bounded.ForRequest()
-	for range maxOverruns {
+	for range requestCost / overrunCost {
 		if !match(&streams.Item{ID: "cheap"}) || match(&streams.Item{Price: -1}) {
 			t.Error("what costs little must match, what costs much must not")
 		}
 	}
 	if match(&streams.Item{ID: "cheap"}) || !bounded.ForRequest()(&streams.Item{ID: "cheap"}) {
 		t.Error("the cost of a request is not bounded, or that of the next is, too")
+	}
+	dear, err := CompileFilter("[1,2,3,4,5,6,7,8,9].all(a, [1,2,3,4,5,6,7,8,9].all(b, [1,2,3,4,5,6,7,8,9].all(c, item.price < a + b + c)))")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for match := dear.ForRequest(); match(&streams.Item{Price: -1}); {
+		n++
+	}
+	if n < requestCost/filterCostLimit || n > 2*requestCost/filterCostLimit {
+		t.Errorf("a filter that costs nearly as much as it may on an item was tried on %d", n)
+	}
+	missing, err := CompileFilter("item.attributes.color == 'red' || item.id == 'x'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n = 0
+	for match := missing.ForRequest(); n <= requestCost/missingCost && match(&streams.Item{ID: "x", Attributes: map[string]any{"color": "blue"}}); n++ {
+		match(&streams.Item{ID: "y"})
+	}
+	if n == 0 || n > requestCost/missingCost {
+		t.Errorf("what items lack costs nothing: %d were tried", n)
 	}
 	c, _ := compile(loops, siteRun, true)
 	if ok, failure := c.eval(&scope{profile: &profiles.Profile{}}); ok || failure != FailureCost {
