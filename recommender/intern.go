@@ -80,6 +80,35 @@ func (t *table) find(id string) uint32 {
 	return i
 }
 
+// findBatch is how many ids are looked up at once.
+const findBatch = 16
+
+// findSome sets the number of each of at most findBatch ids, none where it was never
+// seen. It looks at all of them before it waits for the memory behind any.
+func (t *table) findSome(ids []string, numbers *[findBatch]uint32) {
+	var hashes [findBatch]uint64
+	for k, id := range ids {
+		hashes[k] = xxhash.Sum64String(id)
+		s := &t.shards[hashes[k]>>(64-shardBits)]
+		s.mu.RLock()
+		i, ok := s.ids[hashes[k]]
+		s.mu.RUnlock()
+		if numbers[k] = i; !ok {
+			numbers[k] = none
+		}
+	}
+	for k := range ids {
+		if i := numbers[k]; i != none && t.at(i).hash != hashes[k] { // the place of another one
+			numbers[k] = t.find(ids[k])
+		}
+	}
+	for k, id := range ids {
+		if i := numbers[k]; i != none && t.at(i).id != id {
+			numbers[k] = t.find(id)
+		}
+	}
+}
+
 // probe returns the number of id or none, and the key where it is or would be.
 func (t *table) probe(s *shard, h uint64, id string) (i uint32, key uint64) {
 	for ; ; h++ {

@@ -1,5 +1,10 @@
 package recommender
 
+import (
+	"cmp"
+	"slices"
+)
+
 // scores collects a score for each candidate, then gives them out best first.
 // The zero value must be reset before use.
 type scores struct {
@@ -89,53 +94,65 @@ func better(t *table, a, b scored) bool {
 func (s *scores) rank(t *table, n int) []scored {
 	top := s.top[:0]
 	for _, c := range s.list {
-		switch {
-		case s.ranked && !better(t, s.last, c):
-		case len(top) < n:
+		if !s.ranked || better(t, s.last, c) {
 			top = append(top, c)
-			rise(t, top)
-		case better(t, c, top[0]):
-			top[0] = c
-			sink(t, top)
 		}
 	}
 	s.top = top
-	for k := len(top) - 1; k > 0; k-- { // the worst to the end
-		top[0], top[k] = top[k], top[0]
-		sink(t, top[:k])
+	if above, least := selectBest(top, n); least > above { // of equal ones, only so many are wanted
+		sortBest(t, top[above:least])
+		top = top[:n]
 	}
+	sortBest(t, top)
 	if len(top) > 0 {
 		s.ranked, s.last = true, top[len(top)-1]
 	}
 	return top
 }
 
-// rise moves the last of a heap whose first is the worst to its place.
-func rise(t *table, heap []scored) {
-	for i := len(heap) - 1; i > 0; {
-		up := (i - 1) / 2
-		if !better(t, heap[up], heap[i]) {
-			return
+func sortBest(t *table, list []scored) {
+	slices.SortFunc(list, func(a, b scored) int {
+		if a.score != b.score {
+			return cmp.Compare(b.score, a.score)
 		}
-		heap[up], heap[i] = heap[i], heap[up]
-		i = up
+		return cmp.Compare(t.at(a.item).id, t.at(b.item).id)
+	})
+}
+
+// selectBest moves the n candidates of the highest scores to the front, in any order
+// (quickselect, Hoare 1961). Where the n-th is one of several with the same score, those
+// are list[above:least] and n is between; both are 0 where there are no more than n.
+func selectBest(list []scored, n int) (above, least int) {
+	if len(list) <= n {
+		return 0, 0
+	}
+	for from, to := 0, len(list); ; {
+		pivot := middle(list[from].score, list[(from+to)/2].score, list[to-1].score)
+		above, least = from, from
+		for k, end := from, to; k < end; {
+			switch c := list[k]; {
+			case c.score > pivot:
+				list[k], list[above] = list[above], c
+				above++
+				k++
+			case c.score < pivot:
+				end--
+				list[k], list[end] = list[end], c
+			default:
+				k++
+			}
+			least = k
+		}
+		switch {
+		case n < above:
+			to = above
+		case n > least:
+			from = least
+		default:
+			return above, least
+		}
 	}
 }
 
-// sink moves the first of such a heap to its place.
-func sink(t *table, heap []scored) {
-	for i := 0; ; {
-		child := 2*i + 1
-		if child >= len(heap) {
-			return
-		}
-		if child+1 < len(heap) && better(t, heap[child], heap[child+1]) {
-			child++
-		}
-		if !better(t, heap[i], heap[child]) {
-			return
-		}
-		heap[i], heap[child] = heap[child], heap[i]
-		i = child
-	}
-}
+// middle is the median of three.
+func middle(a, b, c float64) float64 { return max(min(a, b), min(max(a, b), c)) }

@@ -153,14 +153,23 @@ func (s *scratch) sessionContext() (se session) {
 // back to them.
 func (s *scratch) earlier(w *sessionWeights) {
 	n := 0.0
-	for _, seen := range s.req.Customer.Recent {
-		i := s.m.ids.find(seen.ID)
-		if i == none || s.inContext(i) {
-			continue
+	var ids [findBatch]string
+	var numbers [findBatch]uint32
+	for recent := s.req.Customer.Recent; len(recent) > 0; {
+		some := min(len(recent), findBatch)
+		for k := range some {
+			ids[k] = recent[k].ID
 		}
-		n++
-		if at := s.scores.add(i, w.Earlier/n); at >= 0 {
-			s.scores.list[at].score *= w.EarlierUp
+		recent = recent[some:]
+		s.m.ids.findSome(ids[:some], &numbers)
+		for _, i := range numbers[:some] {
+			if i == none || s.inContext(i) {
+				continue
+			}
+			n++
+			if at := s.scores.add(i, w.Earlier/n); at >= 0 {
+				s.scores.list[at].score *= w.EarlierUp
+			}
 		}
 	}
 }

@@ -50,20 +50,26 @@ func (s *scratch) contextOf(ids []string) {
 	if len(s.context) > 0 {
 		return
 	}
-	for k := len(ids) - 1; k >= 0 && len(s.context) < contextItems; k-- {
-		s.addContext(ids[k])
+	var numbers [findBatch]uint32
+	for len(ids) > 0 && len(s.context) < contextItems {
+		some := ids[max(0, len(ids)-findBatch):]
+		ids = ids[:len(ids)-len(some)]
+		s.m.ids.findSome(some, &numbers)
+		for k := len(some) - 1; k >= 0; k-- {
+			s.inOrder(numbers[k])
+		}
+	}
+}
+
+// inOrder adds one item that is known, newest first, without repeats.
+func (s *scratch) inOrder(i uint32) {
+	if i != none && len(s.context) < contextItems && !slices.Contains(s.context, i) {
+		s.context = append(s.context, i)
 	}
 }
 
 // addContext adds one item that is known, newest first, without repeats.
-func (s *scratch) addContext(id string) {
-	if len(s.context) == contextItems {
-		return
-	}
-	if i := s.m.ids.find(id); i != none && !slices.Contains(s.context, i) {
-		s.context = append(s.context, i)
-	}
-}
+func (s *scratch) addContext(id string) { s.inOrder(s.m.ids.find(id)) }
 
 // liveSession takes the session in progress of a customer as the context.
 func (s *scratch) liveSession(key string) {
