@@ -23,7 +23,7 @@ type row struct {
 	at            int64
 
 	// Of events only:
-	place    Place   // where the customer went; the row has no item then
+	place    Place   // where the customer went or what else was done; the row has no item then
 	category string  // in which the item was viewed
 	around   *around // nil where only views are known
 }

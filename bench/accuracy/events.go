@@ -147,7 +147,25 @@ func (l *loader) sessionsOf(rows []row, onlyViews bool) []step {
 	for _, v := range visits {
 		steps = l.session(steps, v.rows)
 	}
+	for _, v := range visits {
+		for k := range v.rows {
+			if a := v.rows[k].around; a != nil {
+				l.numberPlaces(a.way)
+				l.numberPlaces(a.late)
+			}
+		}
+	}
 	return steps
+}
+
+// numberPlaces gives the items that something was done with the numbers that they have
+// among those viewed.
+func (l *loader) numberPlaces(list []Place) {
+	for k := range list {
+		if p := &list[k]; p.Did && l.items.has(p.Name) {
+			p.Item = l.items.of(p.Name) + 1
+		}
+	}
 }
 
 // around is what is known of a customer's view at a time, and notes the view.
@@ -206,12 +224,28 @@ func readEvents(rows []row, path string) (_ []row, err error) {
 		case e.Name == "Product Viewed" && e.Product.ID != "":
 			r.item, r.category = strings.Clone(e.Product.ID), strings.Join(e.Product.Category, "/")
 		case e.Place != "":
-			r.place = Place{e.Name, strings.Clone(e.Place), e.At}
+			r.place = Place{Event: e.Name, Name: strings.Clone(e.Place), At: e.At}
 		default:
+			rows = didWith(rows, r, &e)
 			continue
 		}
 		rows = append(rows, r)
 	}
+}
+
+// didWith appends what an event says of items but that they were viewed.
+func didWith(rows []row, r row, e *streams.Event) []row {
+	did := func(id string) {
+		if id != "" {
+			r.place = Place{Event: e.Name, Name: strings.Clone(id), At: e.At, Did: true}
+			rows = append(rows, r)
+		}
+	}
+	did(e.Product.ID)
+	for k := range e.Products {
+		did(e.Products[k].ID)
+	}
+	return rows
 }
 
 // formatOf tells the format of a file of events.

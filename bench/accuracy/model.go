@@ -10,11 +10,14 @@ type Click struct {
 	Category string // in which it was met, where that is known
 }
 
-// Place is somewhere in a shop where a customer went: the name of the event that says
-// so and where that is.
+// Place is somewhere in a shop where a customer went, or something other than a view that
+// a customer did with an item: the name of the event that says so, and where that is or
+// the item's id.
 type Place struct {
 	Event, Name string
-	At          int64 // Unix ms
+	At          int64  // Unix ms
+	Item        uint32 // number of the item + 1; 0 for a place, and for an item that nobody viewed
+	Did         bool   // it is about an item
 }
 
 // Question asks for what comes next in a session.
@@ -38,7 +41,7 @@ type Model interface {
 	Answer(q *Question, k int, out []uint32) []uint32
 }
 
-// Follower is a Model that learns from where customers go, too.
+// Follower is a Model that learns from where customers go and what else they do, too.
 type Follower interface {
 	Visit(session uint32, p *Place)
 }

@@ -33,8 +33,9 @@ type Options struct {
 	Repeats  string // "allow" or "exclude" the current item; "" as the protocol has it
 	First    int    // only the first so many predictions count; 0 all
 	K        int    // length of the lists; 0 is 20, for LeaveOneOut 10
-	// OnlyViews leaves out of events all but views: where customers went, in which
-	// category they viewed an item and what they viewed in earlier sessions.
+	// OnlyViews leaves out of events all but views: where customers went, what else they
+	// did with items, in which category they viewed one and what they viewed in earlier
+	// sessions.
 	OnlyViews bool
 	Valid     bool // measure on the validation split instead of the test: for choosing parameters
 }

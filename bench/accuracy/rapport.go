@@ -69,10 +69,22 @@ func (m *Rapport) observe(e *streams.Event) {
 
 // Visit implements Follower.
 func (m *Rapport) Visit(session uint32, p *Place) {
-	m.observe(&streams.Event{
-		Kind: streams.Track, Name: p.Event, Channel: "web", Place: p.Name, At: p.At, LoggedAt: p.At,
+	e := &streams.Event{
+		Kind: streams.Track, Name: p.Event, Channel: "web", At: p.At, LoggedAt: p.At,
 		Identifiers: []streams.Identifier{{Type: "anonymous", Value: strconv.Itoa(int(session))}},
-	})
+	}
+	switch {
+	case !p.Did:
+		e.Place = p.Name
+	case p.Item == 0:
+		return
+	case p.Event == "Order Completed":
+		e.OrderID = strconv.FormatInt(p.At, 10)
+		e.Products = []streams.Line{{ID: m.name(p.Item - 1), Quantity: 1}}
+	default:
+		e.Product.ID = m.name(p.Item - 1)
+	}
+	m.observe(e)
 }
 
 // Trained implements Model; it has learned all along.

@@ -15,7 +15,7 @@ type Report struct {
 	Data        string                    `json:"data"`
 	Split       string                    `json:"split"`          // test or valid
 	Policy      string                    `json:"policy"`         // on repeats, in words
-	Told        string                    `json:"told,omitempty"` // what rapport is told beyond what all models are, in words
+	Told        string                    `json:"told,omitempty"` // what some models are told beyond what all are, in words
 	Live        bool                      `json:"live"`           // test clicks were learned after they were asked for
 	Learned     int                       `json:"learned"`        // clicks before the first prediction
 	Predictions int                       `json:"predictions"`
@@ -27,9 +27,10 @@ type Report struct {
 	models []string
 }
 
-// Told is what prequential tells rapport of a customer beyond the views of the session.
-const Told = "rapport alone is told the category that each item was viewed in, what the customer viewed before the session, and " +
-	"the pages, lists and searches on the way, those up to 2 s before the view that is asked for; --only-views leaves that out"
+// Told is what prequential tells whom of a customer beyond the views of the session.
+const Told = "rapport is told the category that each item was viewed in, what the customer viewed before the session, what else was " +
+	"done with items, and the pages, lists and searches on the way, but not what was in the 2 s before the view that is asked for; sr-items is " +
+	"told what was done with items, sr-all that and the way; the others views alone; --only-views tells all of them views alone"
 
 // Models returns the models that are compared, in the order of the table. params are
 // the recommender's own, the zero value its defaults.
@@ -38,10 +39,11 @@ func Models(o *Options, params recommender.SessionParams) []Model {
 	if o.Protocol == Serenade {
 		vmis = &VMIS{M: 1502, K: 288, Last: 4}
 	}
-	return []Model{
-		NewRapport(recommender.Config{Session: params}), vmis, &VSKNN{K: 100, Sample: 1000},
-		&Rules{Steps: 10}, &Popular{},
+	models := []Model{NewRapport(recommender.Config{Session: params}), vmis, &VSKNN{K: 100, Sample: 1000}, &Rules{Steps: 10}}
+	if o.Protocol == Prequential && !o.OnlyViews {
+		models = append(models, &Rules{Steps: 10, Reads: ItemEvents}, &Rules{Steps: 10, Reads: AllEvents})
 	}
+	return append(models, &Popular{})
 }
 
 // Eval runs the protocol with some models. The options must have been checked.

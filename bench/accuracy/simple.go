@@ -2,26 +2,62 @@ package accuracy
 
 // Rules are sequential rules (Kamehkhosh et al., 2017): what follows an item within
 // Steps clicks, the nearer the more; an item may follow itself, as in session-rec.
+//
+// With Reads they begin at whatever else is known of a session, too: see there. What
+// follows is always a view.
 type Rules struct {
 	Steps int
+	Reads Reads
 
 	sessions [][]uint32
 	follow   []follow
+	places   numbers
 	top      tally
 }
 
-// Name is "sr".
-func (r *Rules) Name() string { return "sr" }
+// Reads is what sequential rules begin at.
+type Reads int
+
+// What rules begin at: views; all events that name an item, each of them as that item;
+// these and places.
+const (
+	Views Reads = iota
+	ItemEvents
+	AllEvents
+)
+
+// Name is "sr", with "-items" or "-all" by what is read.
+func (r *Rules) Name() string { return [...]string{"sr", "sr-items", "sr-all"}[r.Reads] }
+
+// Visit implements Follower.
+func (r *Rules) Visit(session uint32, p *Place) {
+	token := p.Item - 1
+	switch {
+	case r.Reads == Views || p.Did && p.Item == 0 || !p.Did && r.Reads == ItemEvents:
+		return
+	case !p.Did:
+		token = firstPlace + r.places.of(p.Event+" "+p.Name)
+	}
+	if s := at(&r.sessions, session); len(*s) == 0 || (*s)[len(*s)-1] != token {
+		*s = append(*s, token)
+	}
+}
+
+// firstPlace is the number of the first place, above all items.
+const firstPlace = 1 << 21
 
 // Learn implements Model.
 func (r *Rules) Learn(c Click) {
 	s := at(&r.sessions, c.Session)
+	if n := len(*s); r.Reads != Views && n > 0 && (*s)[n-1] == c.Item {
+		*s = (*s)[:n-1] // it was clicked on just before
+	}
 	for back := 1; back <= r.Steps && back <= len(*s); back++ {
 		at(&r.follow, (*s)[len(*s)-back]).put(c.Item, 1/float64(back))
 	}
 	*s = append(*s, c.Item)
-	if len(*s) > r.Steps {
-		*s = (*s)[1:]
+	if n := len(*s); n > r.Steps {
+		*s = (*s)[n-r.Steps:]
 	}
 }
 
@@ -51,6 +87,9 @@ func (r *Rules) Trained() {}
 // Answer implements Model.
 func (r *Rules) Answer(q *Question, k int, out []uint32) []uint32 {
 	last := q.Items[len(q.Items)-1]
+	if s := at(&r.sessions, q.Session); r.Reads != Views && len(*s) > 0 {
+		last = (*s)[len(*s)-1]
+	}
 	if int(last) >= len(r.follow) {
 		return out
 	}

@@ -54,8 +54,8 @@ Parameters are to be chosen with --valid and --set, never on the test split.`,
 	set.IntVar(&o.First, "first", 0, "count only the first so many predictions (0: all)")
 	set.IntVar(&o.K, "k", 0, "length of the lists (default 20, for leave-one-out 10)")
 	set.BoolVar(&o.Valid, "valid", false, "measure on the validation split, to choose parameters")
-	set.BoolVar(&o.OnlyViews, "only-views", false, "of events, tell rapport views alone, as the other models; else also where customers go and what they viewed before")
-	set.StringSliceVar(&o.only, "models", nil, "measure only these of rapport, vmis, vsknn, sr, pop")
+	set.BoolVar(&o.OnlyViews, "only-views", false, "of events, tell all models views alone; else some also where customers go and what else they do")
+	set.StringSliceVar(&o.only, "models", nil, "measure only these of rapport, vmis, vsknn, sr, pop; of events also sr-items, sr-all: rules that begin at whatever was done with an item, or at pages, too")
 	set.StringArrayVar(&o.set, "set", nil, "a parameter of the strategy session, as `Name=value`; may be repeated")
 	_ = cmd.RegisterFlagCompletionFunc("protocol", cobra.FixedCompletions(accuracy.Protocols(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = p.runs(func(cmd *cobra.Command, args []string) error {
