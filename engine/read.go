@@ -218,12 +218,16 @@ func fillCustomer(c *recommender.Customer, p *profiles.Profile, now int64, cartT
 			}
 		}
 	}
-	for _, a := range p.Categories {
-		c.Categories = append(c.Categories, recommender.Affinity{Name: a.Name, Log2: float64(a.Score)})
+	c.Categories = appendAffinities(c.Categories, p.Categories)
+	c.Brands = appendAffinities(c.Brands, p.Brands)
+}
+
+func appendAffinities(to []recommender.Affinity, list []byte) []recommender.Affinity {
+	var memory [32]profiles.Preference
+	for _, a := range profiles.AppendPreferences(memory[:0], list) {
+		to = append(to, recommender.Affinity{Name: a.Name, Log2: float64(a.Score)})
 	}
-	for _, a := range p.Brands {
-		c.Brands = append(c.Brands, recommender.Affinity{Name: a.Name, Log2: float64(a.Score)})
-	}
+	return to
 }
 
 const sessionGap = 30 * time.Minute

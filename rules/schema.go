@@ -312,7 +312,7 @@ func segmentNames(p *profiles.Profile) []string {
 	return names
 }
 
-func affinities(list []*profiles.Affinity, now int64) map[string]float64 {
+func affinities(list []byte, now int64) map[string]float64 {
 	m := make(map[string]float64, len(list))
 	for _, a := range profiles.AffinityShares(list, now) {
 		m[a.Name] = a.Share

@@ -211,7 +211,7 @@ func ordersOf(o *profiles.Orders, items itemNames) ordersView {
 	return v
 }
 
-func sharesOf(list []*profiles.Affinity, now int64) map[string]float64 {
+func sharesOf(list []byte, now int64) map[string]float64 {
 	m := make(map[string]float64, len(list))
 	for _, a := range profiles.AffinityShares(list, now) {
 		m[a.Name] = a.Share

@@ -3,8 +3,6 @@ package profiles
 import (
 	"slices"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/rapport-engine/rapport/streams"
 )
 
@@ -60,8 +58,8 @@ func (s *Settings) Apply(p *Profile, e *streams.Event, now int64, item func(id s
 	p.tally(s.Counted, e, now)
 
 	p.settle(now)
-	if p.Cart != nil {
-		p.Cart.prune(now, s.CartTTL)
+	if p.Cart != nil && p.Cart.outdated(now, s.CartTTL) {
+		p.basket().prune(now, s.CartTTL)
 	}
 	empty := p.Cart == nil || len(p.Cart.Lines) == 0
 	p.applyCart(e, now, s.CartTTL, item)
@@ -69,46 +67,6 @@ func (s *Settings) Apply(p *Profile, e *streams.Event, now int64, item func(id s
 	s.applyOrder(p, e, &out)
 	p.remember(e)
 	return out
-}
-
-const hourMs = 60 * 60 * 1000
-
-// dedupe remembers a message id for a day; false when it was known. The time is
-// that of the partition: a repeat of a batch of history is logged when its clock
-// has moved on, in another partition perhaps further.
-func (p *Profile) dedupe(id string, now int64, limit int) bool {
-	hour := now / hourMs
-	old := 0
-	for old < len(p.Dedupe) && p.Dedupe[old].Hour < hour-24 {
-		old++
-	}
-	p.Dedupe = slices.Delete(p.Dedupe, 0, old)
-	if id == "" {
-		return true
-	}
-	hash, count := xxhash.Sum64String(id), 0
-	for _, h := range p.Dedupe {
-		if slices.Contains(h.Ids, hash) {
-			return false
-		}
-		count += len(h.Ids)
-	}
-	if limit > 0 && count >= limit {
-		if p.Dedupe[0].Ids = p.Dedupe[0].Ids[1:]; len(p.Dedupe[0].Ids) == 0 {
-			p.Dedupe = slices.Delete(p.Dedupe, 0, 1)
-		}
-	}
-	i := len(p.Dedupe)
-	for i > 0 && p.Dedupe[i-1].Hour > hour {
-		i--
-	}
-	if i == 0 || p.Dedupe[i-1].Hour < hour {
-		p.Dedupe = slices.Insert(p.Dedupe, i, &DedupeHour{Hour: hour})
-		i++
-	}
-	in := p.Dedupe[i-1]
-	in.Ids = append(in.Ids, hash)
-	return true
 }
 
 const (

@@ -37,11 +37,7 @@ func TestDedupeIsBounded(t *testing.T) {
 	for i := range 20 {
 		s.Apply(p, event("page", at(int64(i)*1800)), at(int64(i)*1800), nil)
 	}
-	n := 0
-	for _, h := range p.Dedupe {
-		n += len(h.Ids)
-	}
-	if n != 5 {
+	if n := countIDs(p.Dedupe); n != 5 {
 		t.Errorf("%d message ids kept, want 5", n)
 	}
 	if s.Apply(p, first, at(20*1800), nil).Duplicate {

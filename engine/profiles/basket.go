@@ -12,8 +12,9 @@ type basket struct {
 	p *Profile
 }
 
-// basket returns the customer's cart, a new one if there is none.
+// basket returns the customer's cart, to be changed, a new one if there is none.
 func (p *Profile) basket() basket {
+	p.PackedCart = nil
 	if p.Cart == nil {
 		p.Cart = &Cart{}
 	}

@@ -297,6 +297,19 @@ func (r *Removal) latest() int64 {
 	return at
 }
 
+// outdated reports whether prune has something to do.
+func (c *Cart) outdated(now int64, ttl time.Duration) bool {
+	for _, l := range c.Lines {
+		switch {
+		case l.AddedAt+ttl.Milliseconds() <= now:
+			return true
+		case len(l.Ops) > 0 && !slices.ContainsFunc(l.Ops, foreign) && (len(l.Ops) == 1 || l.Ops[1].At < now-lateness):
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.Removals, func(r *Removal) bool { return r.latest() < now-lateness })
+}
+
 // prune lets lines leave that were added too long ago, and forgets what no
 // late event can change any more.
 func (c *Cart) prune(now int64, ttl time.Duration) {

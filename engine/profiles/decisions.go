@@ -23,6 +23,20 @@ func (p *Profile) Decide(d *Decision) {
 	p.Decisions = b
 }
 
+// firstEntries returns the encoding of the first n entries of a log.
+func firstEntries(b []byte, n int) []byte {
+	size := 0
+	for ; n > 0 && size < len(b); n-- {
+		_, tag := protowire.ConsumeVarint(b[size:])
+		_, body := protowire.ConsumeBytes(b[size+max(tag, 0):])
+		if tag < 0 || body < 0 {
+			panic("BUG: decisions were checked when they were decoded")
+		}
+		size += tag + body
+	}
+	return b[:size]
+}
+
 // DecisionList decodes the latest decisions, newest first.
 func (p *Profile) DecisionList() []*Decision {
 	var log DecisionLog

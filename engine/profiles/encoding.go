@@ -1,11 +1,14 @@
 package profiles
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/rapport-engine/rapport/streams"
 )
@@ -14,12 +17,18 @@ import (
 // id too: the store's key holds it. It changes p, which must not be used
 // afterwards, except by Decode.
 func Encode(p *Profile) []byte {
-	squeeze(p)
+	if cap(p.Scratch)-len(p.Scratch) < scratchSize/2 {
+		p.Scratch = make([]byte, 0, scratchSize)
+	}
+	scratch := p.Scratch
+	lists := p.squeeze(scratch[len(scratch):])
 	n := p.SizeVT()
-	data := make([]byte, n)
-	if m, err := p.MarshalToSizedBufferVT(data); err != nil || m != n {
+	data := make([]byte, n+len(lists))
+	if m, err := p.MarshalToSizedBufferVT(data[:n]); err != nil || m != n {
 		panic(fmt.Sprintf("BUG: cannot encode profile %q: %d of %d bytes, %v", p.Id, m, n, err))
 	}
+	copy(data[n:], lists)
+	p.Scratch = scratch[:0]
 	return data
 }
 
@@ -29,7 +38,7 @@ func Encode(p *Profile) []byte {
 func Decode(id string, data []byte, p *Profile) error {
 	err := decode(id, data, p)
 	if err == nil {
-		err = checkTimeline(p.Timeline)
+		err = cmp.Or(checkTimeline(p.Timeline), checkDedupe(p.Dedupe), checkPreferences(p.Categories), checkPreferences(p.Brands))
 	}
 	if err == nil {
 		err = checkDecisions(p.Decisions)
@@ -47,12 +56,55 @@ func Decode(id string, data []byte, p *Profile) error {
 // decode is Decode of what Encode wrote or Decode has checked.
 func decode(id string, data []byte, p *Profile) error {
 	recycle(p)
-	if err := p.UnmarshalVTUnsafe(data); err != nil {
+	scratch := p.Scratch
+	p.Scratch = nil
+	err := p.UnmarshalVTUnsafe(data)
+	open := p.Scratch != nil || p.Cart != nil || p.Orders != nil || p.ReadUsual != "" || len(p.Viewed)+len(p.Wishlist)+len(p.Waiting) > 0
+	p.Scratch = scratch
+	if err == nil && open {
+		err = errors.New("what is never at rest")
+	}
+	if err != nil {
 		return err
 	}
 	p.Id = id
-	expand(p)
+	if err := p.open(); err != nil {
+		return err
+	}
+	p.expand()
 	return nil
+}
+
+// open reads what is packed at rest.
+func (p *Profile) open() error {
+	if len(p.PackedCart) > 0 {
+		p.Cart = CartFromVTPool()
+		if err := p.Cart.UnmarshalVTUnsafe(p.PackedCart); err != nil {
+			return fmt.Errorf("cannot read cart: %w", err)
+		}
+	}
+	if len(p.PackedOrders) > 0 {
+		p.Orders = OrdersFromVTPool()
+		if err := p.Orders.UnmarshalVTUnsafe(p.PackedOrders); err != nil {
+			return fmt.Errorf("cannot read orders: %w", err)
+		}
+	}
+	if err := p.readOld(); err != nil {
+		return err
+	}
+	p.ReadUsual = p.usualChannel()
+	return errors.Join(
+		openInterests(&p.Viewed, &p.PackedViewed, p.LastAt, p.ReadUsual),
+		openInterests(&p.Wishlist, &p.PackedWishlist, p.LastAt, p.ReadUsual),
+		openInterests(&p.Waiting, &p.PackedWaiting, p.LastAt, p.ReadUsual))
+}
+
+func openInterests(to *[]*Interest, packed *[]byte, at int64, usual string) (err error) {
+	if len(*packed) > 0 {
+		*to, err = unpackInterests(*to, *packed, at, usual)
+		*packed = nil
+	}
+	return err
 }
 
 // recycle empties p and keeps its memory. What aliases an encoding is let go,
@@ -60,6 +112,9 @@ func decode(id string, data []byte, p *Profile) error {
 // packages shorten.
 func recycle(p *Profile) {
 	p.Traits, p.Timeline, p.Decisions, p.Shipped = nil, nil, nil, nil
+	p.Categories, p.Brands, p.Dedupe, p.OldTimeline = nil, nil, nil, nil
+	p.PackedViewed, p.PackedWishlist, p.PackedWaiting, p.PackedCart, p.PackedOrders = nil, nil, nil, nil, nil
+	p.Viewed, p.Wishlist, p.Waiting = p.Viewed[:0], p.Wishlist[:0], p.Waiting[:0] // filled as a whole
 	for _, r := range p.Runs {
 		r.Event = nil
 	}
@@ -80,37 +135,96 @@ func recycle(p *Profile) {
 
 func clearTail[T any](s []*T) { clear(s[len(s):cap(s)]) }
 
-// squeeze removes from p what expand can put back.
-func squeeze(p *Profile) {
+// squeeze removes from p what expand can put back, and appends to lists what is
+// packed by hand, as fields.
+func (p *Profile) squeeze(lists []byte) []byte {
 	p.Identifiers = slices.DeleteFunc(p.Identifiers, func(id string) bool { return id == p.Id })
 	p.squeezeJoints(p.Id)
 	p.Id = ""
 	p.contextAges()
-	usual := p.usualChannel()
-	squeezeInterests(p.Viewed, p.LastAt, usual)
-	squeezeInterests(p.Wishlist, p.LastAt, usual)
-	squeezeInterests(p.Waiting, p.LastAt, usual)
-	if p.Cart != nil {
-		squeezeLines(p.Cart.Lines, usual)
-	}
-	if p.Orders != nil {
-		for _, o := range p.Orders.Recent {
-			squeezeLines(o.Products, "")
-		}
+	for _, c := range p.Channels {
+		c.LastAt -= c.FirstAt
 	}
 	if p.Session != nil {
 		p.Session.Viewed = p.Session.Viewed[:0]
 		p.Session.LastAt -= p.Session.StartedAt
 	}
-	for _, c := range p.Channels {
-		c.LastAt -= c.FirstAt
+	usual := p.usualChannel()
+	lists = p.packCart(lists, usual)
+	lists = p.packOrders(lists)
+	lists = appendInterests(lists, 124, p.Viewed, p.LastAt, usual)
+	lists = appendInterests(lists, 125, p.Wishlist, p.LastAt, usual)
+	lists = appendInterests(lists, 126, p.Waiting, p.LastAt, usual)
+	p.Viewed, p.Wishlist, p.Waiting = p.Viewed[:0], p.Wishlist[:0], p.Waiting[:0]
+	p.ReadUsual, p.Scratch = "", nil
+	return lists
+}
+
+// packCart appends the cart, as it was read where nothing changed it.
+func (p *Profile) packCart(lists []byte, usual string) []byte {
+	if p.Cart != nil && (len(p.PackedCart) == 0 || p.ReadUsual != usual) {
+		squeezeLines(p.Cart.Lines, usual)
+		lists = appendMessage(lists, 12, p.Cart)
+	} else {
+		lists = appendField(lists, 12, p.PackedCart)
 	}
+	p.Cart.ReturnToVTPool()
+	p.Cart, p.PackedCart = nil, nil
+	return lists
+}
+
+// packOrders likewise.
+func (p *Profile) packOrders(lists []byte) []byte {
+	if p.Orders != nil && len(p.PackedOrders) == 0 {
+		for _, o := range p.Orders.Recent {
+			squeezeLines(o.Products, "")
+		}
+		lists = appendMessage(lists, 16, p.Orders)
+	} else {
+		lists = appendField(lists, 16, p.PackedOrders)
+	}
+	p.Orders.ReturnToVTPool()
+	p.Orders, p.PackedOrders = nil, nil
+	return lists
+}
+
+func appendField(b []byte, number protowire.Number, value []byte) []byte {
+	if len(value) == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, number, protowire.BytesType)
+	return protowire.AppendBytes(b, value)
+}
+
+func appendMessage(b []byte, number protowire.Number, m interface {
+	SizeVT() int
+	MarshalToSizedBufferVT(b []byte) (int, error)
+},
+) []byte {
+	n := m.SizeVT()
+	if n == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, number, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(n))
+	b = slices.Grow(b, n)[:len(b)+n]
+	if _, err := m.MarshalToSizedBufferVT(b[len(b)-n:]); err != nil {
+		panic("BUG: cannot encode a part of a profile: " + err.Error())
+	}
+	return b
+}
+
+func appendInterests(b []byte, number protowire.Number, list []*Interest, at int64, usual string) []byte {
+	var memory [1024]byte
+	return appendField(b, number, packInterests(memory[:0], list, at, usual))
 }
 
 // expand puts back what squeeze removed.
-func expand(p *Profile) {
+func (p *Profile) expand() {
 	p.Traits = slices.Clip(p.Traits)
 	p.Timeline = slices.Clip(p.Timeline)
+	p.Dedupe = slices.Clip(p.Dedupe)
+	p.Categories, p.Brands = slices.Clip(p.Categories), slices.Clip(p.Brands)
 	p.Shipped = slices.Clip(p.Shipped)
 	for _, r := range p.Runs {
 		r.Event = slices.Clip(r.Event)
@@ -125,12 +239,8 @@ func expand(p *Profile) {
 		c.LastAt += c.FirstAt
 	}
 	p.contextAges()
-	usual := p.usualChannel()
-	expandInterests(p.Viewed, p.LastAt, usual)
-	expandInterests(p.Wishlist, p.LastAt, usual)
-	expandInterests(p.Waiting, p.LastAt, usual)
 	if p.Cart != nil {
-		expandLines(p.Cart.Lines, usual)
+		expandLines(p.Cart.Lines, p.ReadUsual)
 	}
 	if p.Orders != nil {
 		for _, o := range p.Orders.Recent {
@@ -162,32 +272,6 @@ func (p *Profile) usualChannel() string {
 		return ""
 	}
 	return p.Channels[0].Name
-}
-
-// squeezeInterests stores the usual values as zeros, and times as differences
-// from the one before.
-func squeezeInterests(list []*Interest, at int64, usual string) {
-	for _, i := range list {
-		i.FirstAt = i.At - i.FirstAt
-		i.At, at = at-i.At, i.At
-		i.Times--
-		i.Days--
-		i.Available = !i.Available
-		i.Price, i.Cents = squeezePrice(i.Price)
-		i.Channel = squeezeName(i.Channel, usual)
-	}
-}
-
-func expandInterests(list []*Interest, at int64, usual string) {
-	for _, i := range list {
-		at -= i.At
-		i.At, i.FirstAt = at, at-i.FirstAt
-		i.Times++
-		i.Days++
-		i.Available = !i.Available
-		i.Price, i.Cents = expandPrice(i.Price, i.Cents), 0
-		i.Channel = expandName(i.Channel, usual)
-	}
 }
 
 func squeezeLines(list []*Line, usual string) {

@@ -45,7 +45,7 @@ func (s *Store) readBack(id string) ([]byte, Place) {
 	hash := xxhash.Sum64String(id)
 	sh := &s.shards[hash%shards]
 	sh.mu.Lock()
-	sh.blobs[id] = blob{data, true}
+	sh.blobs[id] = newBlob(data, true)
 	sh.forget(hash)
 	sh.mu.Unlock()
 	s.inMemory.Add(1)
@@ -110,14 +110,14 @@ func (s *Store) evictFrom(sh *shard, need int64) (looked int, freed int64) {
 		_, taken := s.taken[id]
 		switch {
 		case b.used:
-			sh.blobs[id] = blob{data: b.data}
+			sh.blobs[id] = newBlob(b.data(), false)
 			continue
 		case dirty || taken:
 			continue
 		}
 		delete(sh.blobs, id)
 		sh.remember(xxhash.Sum64String(id))
-		size := int64(len(id) + len(b.data))
+		size := int64(len(id) + int(b.size))
 		s.inMemory.Add(-1)
 		s.bytes.Add(-size)
 		if freed += size + blobOverhead - evictedBytes; freed >= need {

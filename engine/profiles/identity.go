@@ -152,13 +152,14 @@ func (e entry) into(p *Profile) {
 // shorten leaves out of p, the oldest first, what makes its encoding larger than
 // limit: runs, then remembered message ids and orders, then traits.
 func (p *Profile) shorten(limit int) (cut int) {
+	p.PackedCart, p.PackedOrders, p.Scratch = nil, nil, nil
 	for p.SizeVT() > limit {
 		switch {
 		case len(p.Runs) > 0:
 			oldest := slices.MinFunc(p.Runs, func(a, b *Run) int { return int(min(max(a.StartedAt-b.StartedAt, -1), 1)) })
 			p.Runs = slices.DeleteFunc(p.Runs, func(r *Run) bool { return r == oldest })
 		case len(p.Dedupe) > 0:
-			p.Dedupe = slices.Delete(p.Dedupe, 0, 1)
+			p.Dedupe = dropOldestHour(p.Dedupe)
 		case p.Orders != nil && len(p.Orders.Recent) > 0:
 			p.Orders.Recent = slices.Delete(p.Orders.Recent, len(p.Orders.Recent)-1, len(p.Orders.Recent))
 		case p.Cart != nil && len(p.Cart.Lines) > 0:

@@ -3,6 +3,7 @@ package profiles
 import (
 	"math/bits"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/rapport-engine/rapport/streams"
 )
@@ -72,8 +73,9 @@ func (p *Profile) applyAffinity(e *streams.Event, item lookup) {
 				}
 			}
 		}
-		p.Categories = prefer(p.Categories, path(category), weight, e.At)
-		p.Brands = prefer(p.Brands, cut(brand, maxText), weight, e.At)
+		var path [maxText + utf8.UTFMax]byte
+		p.Categories = p.prefer(p.Categories, asString(appendPath(path[:0], category)), weight, e.At)
+		p.Brands = p.prefer(p.Brands, cut(brand, maxText), weight, e.At)
 	}
 }
 
@@ -82,7 +84,8 @@ func notice(list []*Interest, l *streams.Line, e *streams.Event, item lookup) []
 	at := slices.IndexFunc(list, func(i *Interest) bool { return i.Id == l.ID })
 	var in *Interest
 	if at < 0 {
-		in = &Interest{Id: l.ID, At: e.At, FirstAt: e.At}
+		list, in = anotherInterest(list, e.At)
+		in.Id, in.At, in.FirstAt = l.ID, e.At, e.At
 	} else {
 		in = list[at]
 		list = slices.Delete(list, at, at+1)
@@ -103,6 +106,22 @@ func notice(list []*Interest, l *streams.Line, e *streams.Event, item lookup) []
 		list = slices.Delete(list, maxInterests, len(list))
 	}
 	return list
+}
+
+// anotherInterest returns an empty interest, to be inserted into list: that of the
+// oldest where it leaves for it, else one that a shorter list has left.
+func anotherInterest(list []*Interest, at int64) ([]*Interest, *Interest) {
+	n := len(list)
+	if n >= maxInterests && list[n-1].At <= at {
+		n--
+	}
+	list = list[:n]
+	if n == cap(list) || list[:n+1][n] == nil {
+		return list, &Interest{}
+	}
+	in := list[:n+1][n]
+	in.Reset()
+	return list, in
 }
 
 // count counts one more time, and one more day if nothing happened on it. Days

@@ -28,8 +28,8 @@ func (s *Settings) Merge(p, x *Profile, at, now int64) (dropped []*Run) {
 	p.Wishlist = mergeInterests(p.Wishlist, x.Wishlist)
 	p.Waiting = mergeInterests(p.Waiting, x.Waiting)
 	p.viewedInSession()
-	p.Categories = mergeAffinities(p.Categories, x.Categories)
-	p.Brands = mergeAffinities(p.Brands, x.Brands)
+	p.Categories = mergePreferences(p.Categories, x.Categories)
+	p.Brands = mergePreferences(p.Brands, x.Brands)
 	p.mergeJoints(x, at)
 	p.mergeCart(x, now, s.CartTTL)
 	p.settle(now)
@@ -123,51 +123,6 @@ func (p *Profile) mergeChannels(x *Profile) {
 		}
 	}
 	slices.SortStableFunc(p.Channels, func(a, b *Channel) int { return cmp.Compare(a.FirstAt, b.FirstAt) })
-}
-
-func mergeAffinities(list, theirs []*Affinity) []*Affinity {
-	for _, a := range theirs {
-		if i := slices.IndexFunc(list, func(own *Affinity) bool { return own.Name == a.Name }); i >= 0 {
-			list[i].Score = addScores(float64(list[i].Score), float64(a.Score))
-		} else {
-			list = append(list, a)
-		}
-	}
-	if len(list) > maxAffinities {
-		slices.SortStableFunc(list, func(a, b *Affinity) int { return compareAffinity(b, a) })
-		list = slices.Delete(list, maxAffinities, len(list))
-	}
-	return list
-}
-
-// mergeDedupe remembers x's message ids of a day, too.
-func (p *Profile) mergeDedupe(x *Profile, now int64, limit int) {
-	for _, theirs := range x.Dedupe {
-		i, found := slices.BinarySearchFunc(p.Dedupe, theirs.Hour, func(h *DedupeHour, hour int64) int { return cmp.Compare(h.Hour, hour) })
-		if !found {
-			p.Dedupe = slices.Insert(p.Dedupe, i, theirs)
-			continue
-		}
-		own := p.Dedupe[i]
-		for _, id := range theirs.Ids {
-			if !slices.Contains(own.Ids, id) {
-				own.Ids = append(own.Ids, id)
-			}
-		}
-	}
-	p.Dedupe = slices.DeleteFunc(p.Dedupe, func(h *DedupeHour) bool { return h.Hour < now/hourMs-24 })
-	count := 0
-	for _, h := range p.Dedupe {
-		count += len(h.Ids)
-	}
-	for limit > 0 && count > limit {
-		oldest := p.Dedupe[0]
-		cut := min(count-limit, len(oldest.Ids))
-		count -= cut
-		if oldest.Ids = oldest.Ids[cut:]; len(oldest.Ids) == 0 {
-			p.Dedupe = slices.Delete(p.Dedupe, 0, 1)
-		}
-	}
 }
 
 // mergeCounts adds the times of the events that rules count.

@@ -117,6 +117,7 @@ func (p *Profile) mergeOrders(x *Profile) {
 	if x.Orders == nil {
 		return
 	}
+	p.PackedOrders = nil
 	if p.Orders == nil {
 		p.Orders = x.Orders
 		return
@@ -240,29 +241,9 @@ func (p *Profile) mergeTimeline(x *Profile) {
 	if len(x.Timeline) == 0 {
 		return
 	}
-	type dated struct {
-		*Entry
-		at int64
-	}
-	var all []dated
-	for _, q := range []*Profile{p, x} {
-		at := q.TimelineAt
-		for _, e := range q.entries() {
-			all = append(all, dated{e, at})
-			at -= e.Older
-		}
-	}
-	slices.SortStableFunc(all, func(a, b dated) int { return cmp.Compare(b.at, a.at) })
-	all = all[:min(len(all), maxTimeline)]
-	t := Timeline{Entries: make([]*Entry, len(all))}
-	for i, e := range all {
-		if e.Older = 0; i+1 < len(all) {
-			e.Older = e.at - all[i+1].at
-		}
-		t.Entries[i] = e.Entry
-	}
-	p.TimelineAt = all[0].at
-	p.setTimeline(&t)
+	all := slices.Concat(p.History(), x.History())
+	slices.SortStableFunc(all, func(a, b Event) int { return cmp.Compare(b.At, a.At) })
+	p.setHistory(all[:min(len(all), maxTimeline)])
 }
 
 // eventCount returns the times of an event's name, in order of name.

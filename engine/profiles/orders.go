@@ -33,10 +33,7 @@ func (s *Settings) applyOrder(p *Profile, e *streams.Event, out *Outcome) {
 // complete counts an order once, however often and in whatever pieces it is
 // reported.
 func (s *Settings) complete(p *Profile, e *streams.Event, out *Outcome) {
-	if p.Orders == nil {
-		p.Orders = &Orders{}
-	}
-	os, hash := p.Orders, xxhash.Sum64String(e.OrderID)
+	os, hash := p.history(), xxhash.Sum64String(e.OrderID)
 	factor, ok := s.rate(e.Currency)
 	if !ok {
 		out.Issues = append(out.Issues, "unknown_currency")
@@ -64,6 +61,15 @@ func (s *Settings) complete(p *Profile, e *streams.Event, out *Outcome) {
 	os.Revenue = round(os.Revenue + o.counts())
 	os.place(o)
 	out.NewOrder = true
+}
+
+// history returns the customer's orders, to be changed, new ones if there are none.
+func (p *Profile) history() *Orders {
+	p.PackedOrders = nil
+	if p.Orders == nil {
+		p.Orders = &Orders{}
+	}
+	return p.Orders
 }
 
 // again adds what a repeated report of a counted order has that is new.
@@ -149,10 +155,7 @@ func (s *Settings) follow(p *Profile, e *streams.Event, status string, out *Outc
 		out.Issues = append(out.Issues, "no_order_id")
 		return
 	}
-	if p.Orders == nil {
-		p.Orders = &Orders{}
-	}
-	os := p.Orders
+	os := p.history()
 	amount, whole := s.refund(e, status, out)
 	o := os.find(e.OrderID)
 	if o == nil {

@@ -28,60 +28,75 @@ const (
 // Profile is everything known about one customer, or, with alias_of set, an
 // identifier that points to the profile of a stronger one.
 type Profile struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`                          // "type:value", the strongest identifier
-	AliasOf       string                 `protobuf:"bytes,2,opt,name=alias_of,json=aliasOf,proto3" json:"alias_of,omitempty"` // "type:value"; empty: a profile of its own
-	Identifiers   []string               `protobuf:"bytes,3,rep,name=identifiers,proto3" json:"identifiers,omitempty"`        // strongest first, id included
-	Claimed       []string               `protobuf:"bytes,4,rep,name=claimed,proto3" json:"claimed,omitempty"`                // sent without proof; they link nothing
-	Traits        []byte                 `protobuf:"bytes,5,opt,name=traits,proto3" json:"traits,omitempty"`                  // JSON object
-	Locale        string                 `protobuf:"bytes,6,opt,name=locale,proto3" json:"locale,omitempty"`
-	Timezone      string                 `protobuf:"bytes,7,opt,name=timezone,proto3" json:"timezone,omitempty"` // the last context.timezone
-	PushToken     string                 `protobuf:"bytes,8,opt,name=push_token,json=pushToken,proto3" json:"push_token,omitempty"`
-	Consents      []*Consent             `protobuf:"bytes,9,rep,name=consents,proto3" json:"consents,omitempty"`
-	Suppressed    []*Suppression         `protobuf:"bytes,10,rep,name=suppressed,proto3" json:"suppressed,omitempty"`
-	Channels      []*Channel             `protobuf:"bytes,11,rep,name=channels,proto3" json:"channels,omitempty"` // in order of first use
-	Cart          *Cart                  `protobuf:"bytes,12,opt,name=cart,proto3" json:"cart,omitempty"`
-	Viewed        []*Interest            `protobuf:"bytes,13,rep,name=viewed,proto3" json:"viewed,omitempty"`     // newest first, at most 20
-	Wishlist      []*Interest            `protobuf:"bytes,14,rep,name=wishlist,proto3" json:"wishlist,omitempty"` // newest first
-	Waiting       []*Interest            `protobuf:"bytes,15,rep,name=waiting,proto3" json:"waiting,omitempty"`   // newest first
-	Orders        *Orders                `protobuf:"bytes,16,opt,name=orders,proto3" json:"orders,omitempty"`
-	Categories    []*Affinity            `protobuf:"bytes,17,rep,name=categories,proto3" json:"categories,omitempty"` // at most 20
-	Brands        []*Affinity            `protobuf:"bytes,18,rep,name=brands,proto3" json:"brands,omitempty"`         // at most 20
-	Session       *Session               `protobuf:"bytes,19,opt,name=session,proto3" json:"session,omitempty"`       // the latest
-	Timeline      []byte                 `protobuf:"bytes,20,opt,name=timeline,proto3" json:"timeline,omitempty"`     // a Timeline, decoded only when asked for
-	Dedupe        []*DedupeHour          `protobuf:"bytes,21,rep,name=dedupe,proto3" json:"dedupe,omitempty"`         // oldest first, 24 hours and the one in progress
-	Runs          []*Run                 `protobuf:"bytes,22,rep,name=runs,proto3" json:"runs,omitempty"`             // in order of trigger, then key
-	Messages      []*SentMessage         `protobuf:"bytes,23,rep,name=messages,proto3" json:"messages,omitempty"`     // newest first, at most 20
-	MessageStats  []*MessageStats        `protobuf:"bytes,24,rep,name=message_stats,json=messageStats,proto3" json:"message_stats,omitempty"`
-	Triggers      []*TriggerState        `protobuf:"bytes,25,rep,name=triggers,proto3" json:"triggers,omitempty"` // in order of trigger
-	Counts        []*EventCount          `protobuf:"bytes,26,rep,name=counts,proto3" json:"counts,omitempty"`     // events that a loaded rule counts
-	Events        uint64                 `protobuf:"varint,27,opt,name=events,proto3" json:"events,omitempty"`    // own applied events, see API.md
-	Sessions      uint64                 `protobuf:"varint,28,opt,name=sessions,proto3" json:"sessions,omitempty"`
-	FirstAt       int64                  `protobuf:"varint,29,opt,name=first_at,json=firstAt,proto3" json:"first_at,omitempty"`                  // behaviour only
-	LastAt        int64                  `protobuf:"varint,30,opt,name=last_at,json=lastAt,proto3" json:"last_at,omitempty"`                     // behaviour only: the latest At
-	Conflicts     []string               `protobuf:"bytes,31,rep,name=conflicts,proto3" json:"conflicts,omitempty"`                              // second profiles that claimed this identifier
-	Blocked       bool                   `protobuf:"varint,32,opt,name=blocked,proto3" json:"blocked,omitempty"`                                 // after too many conflicts: links nothing
-	SoftBounces   int64                  `protobuf:"varint,33,opt,name=soft_bounces,json=softBounces,proto3" json:"soft_bounces,omitempty"`      // in a row
-	TraitsAt      int64                  `protobuf:"varint,34,opt,name=traits_at,json=traitsAt,proto3" json:"traits_at,omitempty"`               // of the latest identify
-	TimelineAt    int64                  `protobuf:"varint,35,opt,name=timeline_at,json=timelineAt,proto3" json:"timeline_at,omitempty"`         // of the newest event in timeline
-	Segments      []*Membership          `protobuf:"bytes,80,rep,name=segments,proto3" json:"segments,omitempty"`                                // in order of name
-	Decisions     []byte                 `protobuf:"bytes,81,opt,name=decisions,proto3" json:"decisions,omitempty"`                              // a DecisionLog, decoded only when asked for
-	Touches       []*Touch               `protobuf:"bytes,82,rep,name=touches,proto3" json:"touches,omitempty"`                                  // what caps count, oldest first
-	Goals         []*Goal                `protobuf:"bytes,83,rep,name=goals,proto3" json:"goals,omitempty"`                                      // that may still be reached, oldest first
-	Inbox         []*Pending             `protobuf:"bytes,84,rep,name=inbox,proto3" json:"inbox,omitempty"`                                      // messages that wait for the customer, oldest first
-	Rules         int64                  `protobuf:"varint,85,opt,name=rules,proto3" json:"rules,omitempty"`                                     // number of the rules that segments were last measured by
-	TraitAges     []int64                `protobuf:"varint,70,rep,packed,name=trait_ages,json=traitAges,proto3" json:"trait_ages,omitempty"`     // for each trait, in order of name: how long before traits_at it was set; none: all at traits_at
-	TraitRemovals []*Removal             `protobuf:"bytes,71,rep,name=trait_removals,json=traitRemovals,proto3" json:"trait_removals,omitempty"` // traits removed in the last 7 days, in order of name
-	LocaleAt      int64                  `protobuf:"varint,72,opt,name=locale_at,json=localeAt,proto3" json:"locale_at,omitempty"`               // of the event that said locale; at rest: how long before last_at
-	TimezoneAt    int64                  `protobuf:"varint,73,opt,name=timezone_at,json=timezoneAt,proto3" json:"timezone_at,omitempty"`         // likewise
-	PushTokenAt   int64                  `protobuf:"varint,74,opt,name=push_token_at,json=pushTokenAt,proto3" json:"push_token_at,omitempty"`    // likewise
-	Shipped       []byte                 `protobuf:"bytes,75,opt,name=shipped,proto3" json:"shipped,omitempty"`                                  // an alias entry: the profile that it was, for an undo
-	ExpiresAt     int64                  `protobuf:"varint,76,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`            // an alias entry: when shipped, or the entry of a message, is dropped
-	Refused       []string               `protobuf:"bytes,77,rep,name=refused,proto3" json:"refused,omitempty"`                                  // identifiers that stayed with another profile; latest last, at most 20
-	Forbidden     []string               `protobuf:"bytes,78,rep,name=forbidden,proto3" json:"forbidden,omitempty"`                              // profiles that an undo keeps this identifier from, in order
-	LinkedAt      int64                  `protobuf:"varint,79,opt,name=linked_at,json=linkedAt,proto3" json:"linked_at,omitempty"`               // an alias entry: when the link was made
-	PassedAt      int64                  `protobuf:"varint,110,opt,name=passed_at,json=passedAt,proto3" json:"passed_at,omitempty"`              // up to when its timers had fired, where the partition was behind with others'
-	Joints        []*Joint               `protobuf:"bytes,100,rep,name=joints,proto3" json:"joints,omitempty"`                                   // of the last 7 days, in order of at, a, b; the fewest that tell the same
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`                          // "type:value", the strongest identifier
+	AliasOf        string                 `protobuf:"bytes,2,opt,name=alias_of,json=aliasOf,proto3" json:"alias_of,omitempty"` // "type:value"; empty: a profile of its own
+	Identifiers    []string               `protobuf:"bytes,3,rep,name=identifiers,proto3" json:"identifiers,omitempty"`        // strongest first, id included
+	Claimed        []string               `protobuf:"bytes,4,rep,name=claimed,proto3" json:"claimed,omitempty"`                // sent without proof; they link nothing
+	Traits         []byte                 `protobuf:"bytes,5,opt,name=traits,proto3" json:"traits,omitempty"`                  // JSON object
+	Locale         string                 `protobuf:"bytes,6,opt,name=locale,proto3" json:"locale,omitempty"`
+	Timezone       string                 `protobuf:"bytes,7,opt,name=timezone,proto3" json:"timezone,omitempty"` // the last context.timezone
+	PushToken      string                 `protobuf:"bytes,8,opt,name=push_token,json=pushToken,proto3" json:"push_token,omitempty"`
+	Consents       []*Consent             `protobuf:"bytes,9,rep,name=consents,proto3" json:"consents,omitempty"`
+	Suppressed     []*Suppression         `protobuf:"bytes,10,rep,name=suppressed,proto3" json:"suppressed,omitempty"`
+	Channels       []*Channel             `protobuf:"bytes,11,rep,name=channels,proto3" json:"channels,omitempty"`                                // in order of first use
+	PackedCart     []byte                 `protobuf:"bytes,12,opt,name=packed_cart,json=packedCart,proto3" json:"packed_cart,omitempty"`          // a Cart; open, it is what was read, until the cart changes
+	OldViewed      []*Interest            `protobuf:"bytes,13,rep,name=old_viewed,json=oldViewed,proto3" json:"old_viewed,omitempty"`             // until 124
+	OldWishlist    []*Interest            `protobuf:"bytes,14,rep,name=old_wishlist,json=oldWishlist,proto3" json:"old_wishlist,omitempty"`       // until 125
+	OldWaiting     []*Interest            `protobuf:"bytes,15,rep,name=old_waiting,json=oldWaiting,proto3" json:"old_waiting,omitempty"`          // until 126
+	PackedOrders   []byte                 `protobuf:"bytes,16,opt,name=packed_orders,json=packedOrders,proto3" json:"packed_orders,omitempty"`    // an Orders, likewise
+	OldCategories  []*Affinity            `protobuf:"bytes,17,rep,name=old_categories,json=oldCategories,proto3" json:"old_categories,omitempty"` // until 120
+	OldBrands      []*Affinity            `protobuf:"bytes,18,rep,name=old_brands,json=oldBrands,proto3" json:"old_brands,omitempty"`             // until 121
+	Session        *Session               `protobuf:"bytes,19,opt,name=session,proto3" json:"session,omitempty"`                                  // the latest
+	OldTimeline    []byte                 `protobuf:"bytes,20,opt,name=old_timeline,json=oldTimeline,proto3" json:"old_timeline,omitempty"`       // a Timeline; until 122
+	OldDedupe      []*DedupeHour          `protobuf:"bytes,21,rep,name=old_dedupe,json=oldDedupe,proto3" json:"old_dedupe,omitempty"`             // oldest first; until 123
+	Runs           []*Run                 `protobuf:"bytes,22,rep,name=runs,proto3" json:"runs,omitempty"`                                        // in order of trigger, then key
+	Messages       []*SentMessage         `protobuf:"bytes,23,rep,name=messages,proto3" json:"messages,omitempty"`                                // newest first, at most 20
+	MessageStats   []*MessageStats        `protobuf:"bytes,24,rep,name=message_stats,json=messageStats,proto3" json:"message_stats,omitempty"`
+	Triggers       []*TriggerState        `protobuf:"bytes,25,rep,name=triggers,proto3" json:"triggers,omitempty"` // in order of trigger
+	Counts         []*EventCount          `protobuf:"bytes,26,rep,name=counts,proto3" json:"counts,omitempty"`     // events that a loaded rule counts
+	Events         uint64                 `protobuf:"varint,27,opt,name=events,proto3" json:"events,omitempty"`    // own applied events, see API.md
+	Sessions       uint64                 `protobuf:"varint,28,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	FirstAt        int64                  `protobuf:"varint,29,opt,name=first_at,json=firstAt,proto3" json:"first_at,omitempty"`                      // behaviour only
+	LastAt         int64                  `protobuf:"varint,30,opt,name=last_at,json=lastAt,proto3" json:"last_at,omitempty"`                         // behaviour only: the latest At
+	Conflicts      []string               `protobuf:"bytes,31,rep,name=conflicts,proto3" json:"conflicts,omitempty"`                                  // second profiles that claimed this identifier
+	Blocked        bool                   `protobuf:"varint,32,opt,name=blocked,proto3" json:"blocked,omitempty"`                                     // after too many conflicts: links nothing
+	SoftBounces    int64                  `protobuf:"varint,33,opt,name=soft_bounces,json=softBounces,proto3" json:"soft_bounces,omitempty"`          // in a row
+	TraitsAt       int64                  `protobuf:"varint,34,opt,name=traits_at,json=traitsAt,proto3" json:"traits_at,omitempty"`                   // of the latest identify
+	TimelineAt     int64                  `protobuf:"varint,35,opt,name=timeline_at,json=timelineAt,proto3" json:"timeline_at,omitempty"`             // of the newest event in timeline
+	Segments       []*Membership          `protobuf:"bytes,80,rep,name=segments,proto3" json:"segments,omitempty"`                                    // in order of name
+	Decisions      []byte                 `protobuf:"bytes,81,opt,name=decisions,proto3" json:"decisions,omitempty"`                                  // a DecisionLog, decoded only when asked for
+	Touches        []*Touch               `protobuf:"bytes,82,rep,name=touches,proto3" json:"touches,omitempty"`                                      // what caps count, oldest first
+	Goals          []*Goal                `protobuf:"bytes,83,rep,name=goals,proto3" json:"goals,omitempty"`                                          // that may still be reached, oldest first
+	Inbox          []*Pending             `protobuf:"bytes,84,rep,name=inbox,proto3" json:"inbox,omitempty"`                                          // messages that wait for the customer, oldest first
+	Rules          int64                  `protobuf:"varint,85,opt,name=rules,proto3" json:"rules,omitempty"`                                         // number of the rules that segments were last measured by
+	TraitAges      []int64                `protobuf:"varint,70,rep,packed,name=trait_ages,json=traitAges,proto3" json:"trait_ages,omitempty"`         // for each trait, in order of name: how long before traits_at it was set; none: all at traits_at
+	TraitRemovals  []*Removal             `protobuf:"bytes,71,rep,name=trait_removals,json=traitRemovals,proto3" json:"trait_removals,omitempty"`     // traits removed in the last 7 days, in order of name
+	LocaleAt       int64                  `protobuf:"varint,72,opt,name=locale_at,json=localeAt,proto3" json:"locale_at,omitempty"`                   // of the event that said locale; at rest: how long before last_at
+	TimezoneAt     int64                  `protobuf:"varint,73,opt,name=timezone_at,json=timezoneAt,proto3" json:"timezone_at,omitempty"`             // likewise
+	PushTokenAt    int64                  `protobuf:"varint,74,opt,name=push_token_at,json=pushTokenAt,proto3" json:"push_token_at,omitempty"`        // likewise
+	Shipped        []byte                 `protobuf:"bytes,75,opt,name=shipped,proto3" json:"shipped,omitempty"`                                      // an alias entry: the profile that it was, for an undo
+	ExpiresAt      int64                  `protobuf:"varint,76,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`                // an alias entry: when shipped, or the entry of a message, is dropped
+	Refused        []string               `protobuf:"bytes,77,rep,name=refused,proto3" json:"refused,omitempty"`                                      // identifiers that stayed with another profile; latest last, at most 20
+	Forbidden      []string               `protobuf:"bytes,78,rep,name=forbidden,proto3" json:"forbidden,omitempty"`                                  // profiles that an undo keeps this identifier from, in order
+	LinkedAt       int64                  `protobuf:"varint,79,opt,name=linked_at,json=linkedAt,proto3" json:"linked_at,omitempty"`                   // an alias entry: when the link was made
+	PassedAt       int64                  `protobuf:"varint,110,opt,name=passed_at,json=passedAt,proto3" json:"passed_at,omitempty"`                  // up to when its timers had fired, where the partition was behind with others'
+	Joints         []*Joint               `protobuf:"bytes,100,rep,name=joints,proto3" json:"joints,omitempty"`                                       // of the last 7 days, in order of at, a, b; the fewest that tell the same
+	Categories     []byte                 `protobuf:"bytes,120,opt,name=categories,proto3" json:"categories,omitempty"`                               // at most 20: see affinity.go
+	Brands         []byte                 `protobuf:"bytes,121,opt,name=brands,proto3" json:"brands,omitempty"`                                       // likewise
+	Timeline       []byte                 `protobuf:"bytes,122,opt,name=timeline,proto3" json:"timeline,omitempty"`                                   // see timeline.go; decoded only when asked for
+	Dedupe         []byte                 `protobuf:"bytes,123,opt,name=dedupe,proto3" json:"dedupe,omitempty"`                                       // message ids of 24 hours and the one in progress: see dedupe.go
+	PackedViewed   []byte                 `protobuf:"bytes,124,opt,name=packed_viewed,json=packedViewed,proto3" json:"packed_viewed,omitempty"`       // see packedlist.go
+	PackedWishlist []byte                 `protobuf:"bytes,125,opt,name=packed_wishlist,json=packedWishlist,proto3" json:"packed_wishlist,omitempty"` // likewise
+	PackedWaiting  []byte                 `protobuf:"bytes,126,opt,name=packed_waiting,json=packedWaiting,proto3" json:"packed_waiting,omitempty"`    // likewise
+	// Never at rest.
+	Viewed        []*Interest `protobuf:"bytes,130,rep,name=viewed,proto3" json:"viewed,omitempty"`     // newest first, at most 20
+	Wishlist      []*Interest `protobuf:"bytes,131,rep,name=wishlist,proto3" json:"wishlist,omitempty"` // newest first
+	Waiting       []*Interest `protobuf:"bytes,132,rep,name=waiting,proto3" json:"waiting,omitempty"`   // newest first
+	Scratch       []byte      `protobuf:"bytes,133,opt,name=scratch,proto3" json:"scratch,omitempty"`   // memory of packed lists that changed since the profile was opened
+	Cart          *Cart       `protobuf:"bytes,134,opt,name=cart,proto3" json:"cart,omitempty"`
+	Orders        *Orders     `protobuf:"bytes,135,opt,name=orders,proto3" json:"orders,omitempty"`
+	ReadUsual     string      `protobuf:"bytes,136,opt,name=read_usual,json=readUsual,proto3" json:"read_usual,omitempty"` // the usual channel that packed_cart goes by
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -193,51 +208,51 @@ func (x *Profile) GetChannels() []*Channel {
 	return nil
 }
 
-func (x *Profile) GetCart() *Cart {
+func (x *Profile) GetPackedCart() []byte {
 	if x != nil {
-		return x.Cart
+		return x.PackedCart
 	}
 	return nil
 }
 
-func (x *Profile) GetViewed() []*Interest {
+func (x *Profile) GetOldViewed() []*Interest {
 	if x != nil {
-		return x.Viewed
+		return x.OldViewed
 	}
 	return nil
 }
 
-func (x *Profile) GetWishlist() []*Interest {
+func (x *Profile) GetOldWishlist() []*Interest {
 	if x != nil {
-		return x.Wishlist
+		return x.OldWishlist
 	}
 	return nil
 }
 
-func (x *Profile) GetWaiting() []*Interest {
+func (x *Profile) GetOldWaiting() []*Interest {
 	if x != nil {
-		return x.Waiting
+		return x.OldWaiting
 	}
 	return nil
 }
 
-func (x *Profile) GetOrders() *Orders {
+func (x *Profile) GetPackedOrders() []byte {
 	if x != nil {
-		return x.Orders
+		return x.PackedOrders
 	}
 	return nil
 }
 
-func (x *Profile) GetCategories() []*Affinity {
+func (x *Profile) GetOldCategories() []*Affinity {
 	if x != nil {
-		return x.Categories
+		return x.OldCategories
 	}
 	return nil
 }
 
-func (x *Profile) GetBrands() []*Affinity {
+func (x *Profile) GetOldBrands() []*Affinity {
 	if x != nil {
-		return x.Brands
+		return x.OldBrands
 	}
 	return nil
 }
@@ -249,16 +264,16 @@ func (x *Profile) GetSession() *Session {
 	return nil
 }
 
-func (x *Profile) GetTimeline() []byte {
+func (x *Profile) GetOldTimeline() []byte {
 	if x != nil {
-		return x.Timeline
+		return x.OldTimeline
 	}
 	return nil
 }
 
-func (x *Profile) GetDedupe() []*DedupeHour {
+func (x *Profile) GetOldDedupe() []*DedupeHour {
 	if x != nil {
-		return x.Dedupe
+		return x.OldDedupe
 	}
 	return nil
 }
@@ -485,6 +500,104 @@ func (x *Profile) GetJoints() []*Joint {
 		return x.Joints
 	}
 	return nil
+}
+
+func (x *Profile) GetCategories() []byte {
+	if x != nil {
+		return x.Categories
+	}
+	return nil
+}
+
+func (x *Profile) GetBrands() []byte {
+	if x != nil {
+		return x.Brands
+	}
+	return nil
+}
+
+func (x *Profile) GetTimeline() []byte {
+	if x != nil {
+		return x.Timeline
+	}
+	return nil
+}
+
+func (x *Profile) GetDedupe() []byte {
+	if x != nil {
+		return x.Dedupe
+	}
+	return nil
+}
+
+func (x *Profile) GetPackedViewed() []byte {
+	if x != nil {
+		return x.PackedViewed
+	}
+	return nil
+}
+
+func (x *Profile) GetPackedWishlist() []byte {
+	if x != nil {
+		return x.PackedWishlist
+	}
+	return nil
+}
+
+func (x *Profile) GetPackedWaiting() []byte {
+	if x != nil {
+		return x.PackedWaiting
+	}
+	return nil
+}
+
+func (x *Profile) GetViewed() []*Interest {
+	if x != nil {
+		return x.Viewed
+	}
+	return nil
+}
+
+func (x *Profile) GetWishlist() []*Interest {
+	if x != nil {
+		return x.Wishlist
+	}
+	return nil
+}
+
+func (x *Profile) GetWaiting() []*Interest {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+func (x *Profile) GetScratch() []byte {
+	if x != nil {
+		return x.Scratch
+	}
+	return nil
+}
+
+func (x *Profile) GetCart() *Cart {
+	if x != nil {
+		return x.Cart
+	}
+	return nil
+}
+
+func (x *Profile) GetOrders() *Orders {
+	if x != nil {
+		return x.Orders
+	}
+	return nil
+}
+
+func (x *Profile) GetReadUsual() string {
+	if x != nil {
+		return x.ReadUsual
+	}
+	return ""
 }
 
 // Joint is when two identifiers were first seen to be one customer's. At rest an
@@ -3064,7 +3177,7 @@ var File_engine_profiles_profile_proto protoreflect.FileDescriptor
 
 const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\n" +
-	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\x81\x11\n" +
+	"\x1dengine/profiles/profile.proto\x12\x13rapport.profiles.v1\"\xc4\x15\n" +
 	"\aProfile\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x19\n" +
 	"\balias_of\x18\x02 \x01(\tR\aaliasOf\x12 \n" +
@@ -3080,19 +3193,22 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"suppressed\x18\n" +
 	" \x03(\v2 .rapport.profiles.v1.SuppressionR\n" +
 	"suppressed\x128\n" +
-	"\bchannels\x18\v \x03(\v2\x1c.rapport.profiles.v1.ChannelR\bchannels\x12-\n" +
-	"\x04cart\x18\f \x01(\v2\x19.rapport.profiles.v1.CartR\x04cart\x125\n" +
-	"\x06viewed\x18\r \x03(\v2\x1d.rapport.profiles.v1.InterestR\x06viewed\x129\n" +
-	"\bwishlist\x18\x0e \x03(\v2\x1d.rapport.profiles.v1.InterestR\bwishlist\x127\n" +
-	"\awaiting\x18\x0f \x03(\v2\x1d.rapport.profiles.v1.InterestR\awaiting\x123\n" +
-	"\x06orders\x18\x10 \x01(\v2\x1b.rapport.profiles.v1.OrdersR\x06orders\x12=\n" +
+	"\bchannels\x18\v \x03(\v2\x1c.rapport.profiles.v1.ChannelR\bchannels\x12\x1f\n" +
+	"\vpacked_cart\x18\f \x01(\fR\n" +
+	"packedCart\x12<\n" +
 	"\n" +
-	"categories\x18\x11 \x03(\v2\x1d.rapport.profiles.v1.AffinityR\n" +
-	"categories\x125\n" +
-	"\x06brands\x18\x12 \x03(\v2\x1d.rapport.profiles.v1.AffinityR\x06brands\x126\n" +
-	"\asession\x18\x13 \x01(\v2\x1c.rapport.profiles.v1.SessionR\asession\x12\x1a\n" +
-	"\btimeline\x18\x14 \x01(\fR\btimeline\x127\n" +
-	"\x06dedupe\x18\x15 \x03(\v2\x1f.rapport.profiles.v1.DedupeHourR\x06dedupe\x12,\n" +
+	"old_viewed\x18\r \x03(\v2\x1d.rapport.profiles.v1.InterestR\toldViewed\x12@\n" +
+	"\fold_wishlist\x18\x0e \x03(\v2\x1d.rapport.profiles.v1.InterestR\voldWishlist\x12>\n" +
+	"\vold_waiting\x18\x0f \x03(\v2\x1d.rapport.profiles.v1.InterestR\n" +
+	"oldWaiting\x12#\n" +
+	"\rpacked_orders\x18\x10 \x01(\fR\fpackedOrders\x12D\n" +
+	"\x0eold_categories\x18\x11 \x03(\v2\x1d.rapport.profiles.v1.AffinityR\roldCategories\x12<\n" +
+	"\n" +
+	"old_brands\x18\x12 \x03(\v2\x1d.rapport.profiles.v1.AffinityR\toldBrands\x126\n" +
+	"\asession\x18\x13 \x01(\v2\x1c.rapport.profiles.v1.SessionR\asession\x12!\n" +
+	"\fold_timeline\x18\x14 \x01(\fR\voldTimeline\x12>\n" +
+	"\n" +
+	"old_dedupe\x18\x15 \x03(\v2\x1f.rapport.profiles.v1.DedupeHourR\toldDedupe\x12,\n" +
 	"\x04runs\x18\x16 \x03(\v2\x18.rapport.profiles.v1.RunR\x04runs\x12<\n" +
 	"\bmessages\x18\x17 \x03(\v2 .rapport.profiles.v1.SentMessageR\bmessages\x12F\n" +
 	"\rmessage_stats\x18\x18 \x03(\v2!.rapport.profiles.v1.MessageStatsR\fmessageStats\x12=\n" +
@@ -3128,7 +3244,24 @@ const file_engine_profiles_profile_proto_rawDesc = "" +
 	"\tforbidden\x18N \x03(\tR\tforbidden\x12\x1b\n" +
 	"\tlinked_at\x18O \x01(\x03R\blinkedAt\x12\x1b\n" +
 	"\tpassed_at\x18n \x01(\x03R\bpassedAt\x122\n" +
-	"\x06joints\x18d \x03(\v2\x1a.rapport.profiles.v1.JointR\x06joints\"i\n" +
+	"\x06joints\x18d \x03(\v2\x1a.rapport.profiles.v1.JointR\x06joints\x12\x1e\n" +
+	"\n" +
+	"categories\x18x \x01(\fR\n" +
+	"categories\x12\x16\n" +
+	"\x06brands\x18y \x01(\fR\x06brands\x12\x1a\n" +
+	"\btimeline\x18z \x01(\fR\btimeline\x12\x16\n" +
+	"\x06dedupe\x18{ \x01(\fR\x06dedupe\x12#\n" +
+	"\rpacked_viewed\x18| \x01(\fR\fpackedViewed\x12'\n" +
+	"\x0fpacked_wishlist\x18} \x01(\fR\x0epackedWishlist\x12%\n" +
+	"\x0epacked_waiting\x18~ \x01(\fR\rpackedWaiting\x126\n" +
+	"\x06viewed\x18\x82\x01 \x03(\v2\x1d.rapport.profiles.v1.InterestR\x06viewed\x12:\n" +
+	"\bwishlist\x18\x83\x01 \x03(\v2\x1d.rapport.profiles.v1.InterestR\bwishlist\x128\n" +
+	"\awaiting\x18\x84\x01 \x03(\v2\x1d.rapport.profiles.v1.InterestR\awaiting\x12\x19\n" +
+	"\ascratch\x18\x85\x01 \x01(\fR\ascratch\x12.\n" +
+	"\x04cart\x18\x86\x01 \x01(\v2\x19.rapport.profiles.v1.CartR\x04cart\x124\n" +
+	"\x06orders\x18\x87\x01 \x01(\v2\x1b.rapport.profiles.v1.OrdersR\x06orders\x12\x1e\n" +
+	"\n" +
+	"read_usual\x18\x88\x01 \x01(\tR\treadUsual\"i\n" +
 	"\x05Joint\x12\f\n" +
 	"\x01a\x18\x01 \x01(\tR\x01a\x12\f\n" +
 	"\x01b\x18\x02 \x01(\tR\x01b\x12\x0e\n" +
@@ -3411,43 +3544,46 @@ var file_engine_profiles_profile_proto_depIdxs = []int32{
 	2,  // 0: rapport.profiles.v1.Profile.consents:type_name -> rapport.profiles.v1.Consent
 	3,  // 1: rapport.profiles.v1.Profile.suppressed:type_name -> rapport.profiles.v1.Suppression
 	4,  // 2: rapport.profiles.v1.Profile.channels:type_name -> rapport.profiles.v1.Channel
-	7,  // 3: rapport.profiles.v1.Profile.cart:type_name -> rapport.profiles.v1.Cart
-	10, // 4: rapport.profiles.v1.Profile.viewed:type_name -> rapport.profiles.v1.Interest
-	10, // 5: rapport.profiles.v1.Profile.wishlist:type_name -> rapport.profiles.v1.Interest
-	10, // 6: rapport.profiles.v1.Profile.waiting:type_name -> rapport.profiles.v1.Interest
-	11, // 7: rapport.profiles.v1.Profile.orders:type_name -> rapport.profiles.v1.Orders
-	14, // 8: rapport.profiles.v1.Profile.categories:type_name -> rapport.profiles.v1.Affinity
-	14, // 9: rapport.profiles.v1.Profile.brands:type_name -> rapport.profiles.v1.Affinity
-	15, // 10: rapport.profiles.v1.Profile.session:type_name -> rapport.profiles.v1.Session
-	18, // 11: rapport.profiles.v1.Profile.dedupe:type_name -> rapport.profiles.v1.DedupeHour
-	19, // 12: rapport.profiles.v1.Profile.runs:type_name -> rapport.profiles.v1.Run
-	20, // 13: rapport.profiles.v1.Profile.messages:type_name -> rapport.profiles.v1.SentMessage
-	21, // 14: rapport.profiles.v1.Profile.message_stats:type_name -> rapport.profiles.v1.MessageStats
-	22, // 15: rapport.profiles.v1.Profile.triggers:type_name -> rapport.profiles.v1.TriggerState
-	31, // 16: rapport.profiles.v1.Profile.counts:type_name -> rapport.profiles.v1.EventCount
-	25, // 17: rapport.profiles.v1.Profile.segments:type_name -> rapport.profiles.v1.Membership
-	28, // 18: rapport.profiles.v1.Profile.touches:type_name -> rapport.profiles.v1.Touch
-	29, // 19: rapport.profiles.v1.Profile.goals:type_name -> rapport.profiles.v1.Goal
-	30, // 20: rapport.profiles.v1.Profile.inbox:type_name -> rapport.profiles.v1.Pending
-	9,  // 21: rapport.profiles.v1.Profile.trait_removals:type_name -> rapport.profiles.v1.Removal
-	1,  // 22: rapport.profiles.v1.Profile.joints:type_name -> rapport.profiles.v1.Joint
-	6,  // 23: rapport.profiles.v1.Line.ops:type_name -> rapport.profiles.v1.CartOp
-	5,  // 24: rapport.profiles.v1.Cart.lines:type_name -> rapport.profiles.v1.Line
-	9,  // 25: rapport.profiles.v1.Cart.removals:type_name -> rapport.profiles.v1.Removal
-	8,  // 26: rapport.profiles.v1.Cart.shown:type_name -> rapport.profiles.v1.CartShown
-	6,  // 27: rapport.profiles.v1.Removal.ops:type_name -> rapport.profiles.v1.CartOp
-	12, // 28: rapport.profiles.v1.Orders.recent:type_name -> rapport.profiles.v1.Order
-	13, // 29: rapport.profiles.v1.Orders.notes:type_name -> rapport.profiles.v1.OrderNote
-	5,  // 30: rapport.profiles.v1.Order.products:type_name -> rapport.profiles.v1.Line
-	17, // 31: rapport.profiles.v1.Timeline.entries:type_name -> rapport.profiles.v1.Entry
-	23, // 32: rapport.profiles.v1.Run.matches:type_name -> rapport.profiles.v1.ItemMatch
-	24, // 33: rapport.profiles.v1.TriggerState.items:type_name -> rapport.profiles.v1.ItemMark
-	27, // 34: rapport.profiles.v1.DecisionLog.decisions:type_name -> rapport.profiles.v1.Decision
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	10, // 3: rapport.profiles.v1.Profile.old_viewed:type_name -> rapport.profiles.v1.Interest
+	10, // 4: rapport.profiles.v1.Profile.old_wishlist:type_name -> rapport.profiles.v1.Interest
+	10, // 5: rapport.profiles.v1.Profile.old_waiting:type_name -> rapport.profiles.v1.Interest
+	14, // 6: rapport.profiles.v1.Profile.old_categories:type_name -> rapport.profiles.v1.Affinity
+	14, // 7: rapport.profiles.v1.Profile.old_brands:type_name -> rapport.profiles.v1.Affinity
+	15, // 8: rapport.profiles.v1.Profile.session:type_name -> rapport.profiles.v1.Session
+	18, // 9: rapport.profiles.v1.Profile.old_dedupe:type_name -> rapport.profiles.v1.DedupeHour
+	19, // 10: rapport.profiles.v1.Profile.runs:type_name -> rapport.profiles.v1.Run
+	20, // 11: rapport.profiles.v1.Profile.messages:type_name -> rapport.profiles.v1.SentMessage
+	21, // 12: rapport.profiles.v1.Profile.message_stats:type_name -> rapport.profiles.v1.MessageStats
+	22, // 13: rapport.profiles.v1.Profile.triggers:type_name -> rapport.profiles.v1.TriggerState
+	31, // 14: rapport.profiles.v1.Profile.counts:type_name -> rapport.profiles.v1.EventCount
+	25, // 15: rapport.profiles.v1.Profile.segments:type_name -> rapport.profiles.v1.Membership
+	28, // 16: rapport.profiles.v1.Profile.touches:type_name -> rapport.profiles.v1.Touch
+	29, // 17: rapport.profiles.v1.Profile.goals:type_name -> rapport.profiles.v1.Goal
+	30, // 18: rapport.profiles.v1.Profile.inbox:type_name -> rapport.profiles.v1.Pending
+	9,  // 19: rapport.profiles.v1.Profile.trait_removals:type_name -> rapport.profiles.v1.Removal
+	1,  // 20: rapport.profiles.v1.Profile.joints:type_name -> rapport.profiles.v1.Joint
+	10, // 21: rapport.profiles.v1.Profile.viewed:type_name -> rapport.profiles.v1.Interest
+	10, // 22: rapport.profiles.v1.Profile.wishlist:type_name -> rapport.profiles.v1.Interest
+	10, // 23: rapport.profiles.v1.Profile.waiting:type_name -> rapport.profiles.v1.Interest
+	7,  // 24: rapport.profiles.v1.Profile.cart:type_name -> rapport.profiles.v1.Cart
+	11, // 25: rapport.profiles.v1.Profile.orders:type_name -> rapport.profiles.v1.Orders
+	6,  // 26: rapport.profiles.v1.Line.ops:type_name -> rapport.profiles.v1.CartOp
+	5,  // 27: rapport.profiles.v1.Cart.lines:type_name -> rapport.profiles.v1.Line
+	9,  // 28: rapport.profiles.v1.Cart.removals:type_name -> rapport.profiles.v1.Removal
+	8,  // 29: rapport.profiles.v1.Cart.shown:type_name -> rapport.profiles.v1.CartShown
+	6,  // 30: rapport.profiles.v1.Removal.ops:type_name -> rapport.profiles.v1.CartOp
+	12, // 31: rapport.profiles.v1.Orders.recent:type_name -> rapport.profiles.v1.Order
+	13, // 32: rapport.profiles.v1.Orders.notes:type_name -> rapport.profiles.v1.OrderNote
+	5,  // 33: rapport.profiles.v1.Order.products:type_name -> rapport.profiles.v1.Line
+	17, // 34: rapport.profiles.v1.Timeline.entries:type_name -> rapport.profiles.v1.Entry
+	23, // 35: rapport.profiles.v1.Run.matches:type_name -> rapport.profiles.v1.ItemMatch
+	24, // 36: rapport.profiles.v1.TriggerState.items:type_name -> rapport.profiles.v1.ItemMark
+	27, // 37: rapport.profiles.v1.DecisionLog.decisions:type_name -> rapport.profiles.v1.Decision
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_engine_profiles_profile_proto_init() }

@@ -33,8 +33,6 @@ func (m *Profile) CloneVT() *Profile {
 	r.Locale = m.Locale
 	r.Timezone = m.Timezone
 	r.PushToken = m.PushToken
-	r.Cart = m.Cart.CloneVT()
-	r.Orders = m.Orders.CloneVT()
 	r.Session = m.Session.CloneVT()
 	r.Events = m.Events
 	r.Sessions = m.Sessions
@@ -51,6 +49,9 @@ func (m *Profile) CloneVT() *Profile {
 	r.ExpiresAt = m.ExpiresAt
 	r.LinkedAt = m.LinkedAt
 	r.PassedAt = m.PassedAt
+	r.Cart = m.Cart.CloneVT()
+	r.Orders = m.Orders.CloneVT()
+	r.ReadUsual = m.ReadUsual
 	if rhs := m.Identifiers; rhs != nil {
 		tmpContainer := make([]string, len(rhs))
 		copy(tmpContainer, rhs)
@@ -87,52 +88,62 @@ func (m *Profile) CloneVT() *Profile {
 		}
 		r.Channels = tmpContainer
 	}
-	if rhs := m.Viewed; rhs != nil {
-		tmpContainer := make([]*Interest, len(rhs))
-		for k, v := range rhs {
-			tmpContainer[k] = v.CloneVT()
-		}
-		r.Viewed = tmpContainer
-	}
-	if rhs := m.Wishlist; rhs != nil {
-		tmpContainer := make([]*Interest, len(rhs))
-		for k, v := range rhs {
-			tmpContainer[k] = v.CloneVT()
-		}
-		r.Wishlist = tmpContainer
-	}
-	if rhs := m.Waiting; rhs != nil {
-		tmpContainer := make([]*Interest, len(rhs))
-		for k, v := range rhs {
-			tmpContainer[k] = v.CloneVT()
-		}
-		r.Waiting = tmpContainer
-	}
-	if rhs := m.Categories; rhs != nil {
-		tmpContainer := make([]*Affinity, len(rhs))
-		for k, v := range rhs {
-			tmpContainer[k] = v.CloneVT()
-		}
-		r.Categories = tmpContainer
-	}
-	if rhs := m.Brands; rhs != nil {
-		tmpContainer := make([]*Affinity, len(rhs))
-		for k, v := range rhs {
-			tmpContainer[k] = v.CloneVT()
-		}
-		r.Brands = tmpContainer
-	}
-	if rhs := m.Timeline; rhs != nil {
+	if rhs := m.PackedCart; rhs != nil {
 		tmpBytes := make([]byte, len(rhs))
 		copy(tmpBytes, rhs)
-		r.Timeline = tmpBytes
+		r.PackedCart = tmpBytes
 	}
-	if rhs := m.Dedupe; rhs != nil {
+	if rhs := m.OldViewed; rhs != nil {
+		tmpContainer := make([]*Interest, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.OldViewed = tmpContainer
+	}
+	if rhs := m.OldWishlist; rhs != nil {
+		tmpContainer := make([]*Interest, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.OldWishlist = tmpContainer
+	}
+	if rhs := m.OldWaiting; rhs != nil {
+		tmpContainer := make([]*Interest, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.OldWaiting = tmpContainer
+	}
+	if rhs := m.PackedOrders; rhs != nil {
+		tmpBytes := make([]byte, len(rhs))
+		copy(tmpBytes, rhs)
+		r.PackedOrders = tmpBytes
+	}
+	if rhs := m.OldCategories; rhs != nil {
+		tmpContainer := make([]*Affinity, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.OldCategories = tmpContainer
+	}
+	if rhs := m.OldBrands; rhs != nil {
+		tmpContainer := make([]*Affinity, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.OldBrands = tmpContainer
+	}
+	if rhs := m.OldTimeline; rhs != nil {
+		tmpBytes := make([]byte, len(rhs))
+		copy(tmpBytes, rhs)
+		r.OldTimeline = tmpBytes
+	}
+	if rhs := m.OldDedupe; rhs != nil {
 		tmpContainer := make([]*DedupeHour, len(rhs))
 		for k, v := range rhs {
 			tmpContainer[k] = v.CloneVT()
 		}
-		r.Dedupe = tmpContainer
+		r.OldDedupe = tmpContainer
 	}
 	if rhs := m.Runs; rhs != nil {
 		tmpContainer := make([]*Run, len(rhs))
@@ -240,6 +251,67 @@ func (m *Profile) CloneVT() *Profile {
 			tmpContainer[k] = v.CloneVT()
 		}
 		r.Joints = tmpContainer
+	}
+	if rhs := m.Categories; rhs != nil {
+		tmpBytes := make([]byte, len(rhs))
+		copy(tmpBytes, rhs)
+		r.Categories = tmpBytes
+	}
+	if rhs := m.Brands; rhs != nil {
+		tmpBytes := make([]byte, len(rhs))
+		copy(tmpBytes, rhs)
+		r.Brands = tmpBytes
+	}
+	if rhs := m.Timeline; rhs != nil {
+		tmpBytes := make([]byte, len(rhs))
+		copy(tmpBytes, rhs)
+		r.Timeline = tmpBytes
+	}
+	if rhs := m.Dedupe; rhs != nil {
+		tmpBytes := make([]byte, len(rhs))
+		copy(tmpBytes, rhs)
+		r.Dedupe = tmpBytes
+	}
+	if rhs := m.PackedViewed; rhs != nil {
+		tmpBytes := make([]byte, len(rhs))
+		copy(tmpBytes, rhs)
+		r.PackedViewed = tmpBytes
+	}
+	if rhs := m.PackedWishlist; rhs != nil {
+		tmpBytes := make([]byte, len(rhs))
+		copy(tmpBytes, rhs)
+		r.PackedWishlist = tmpBytes
+	}
+	if rhs := m.PackedWaiting; rhs != nil {
+		tmpBytes := make([]byte, len(rhs))
+		copy(tmpBytes, rhs)
+		r.PackedWaiting = tmpBytes
+	}
+	if rhs := m.Viewed; rhs != nil {
+		tmpContainer := make([]*Interest, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.Viewed = tmpContainer
+	}
+	if rhs := m.Wishlist; rhs != nil {
+		tmpContainer := make([]*Interest, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.Wishlist = tmpContainer
+	}
+	if rhs := m.Waiting; rhs != nil {
+		tmpContainer := make([]*Interest, len(rhs))
+		for k, v := range rhs {
+			tmpContainer[k] = v.CloneVT()
+		}
+		r.Waiting = tmpContainer
+	}
+	if rhs := m.Scratch; rhs != nil {
+		tmpBytes := make([]byte, len(rhs))
+		copy(tmpBytes, rhs)
+		r.Scratch = tmpBytes
 	}
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
@@ -1078,6 +1150,153 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.ReadUsual) > 0 {
+		i -= len(m.ReadUsual)
+		copy(dAtA[i:], m.ReadUsual)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.ReadUsual)))
+		i--
+		dAtA[i] = 0x8
+		i--
+		dAtA[i] = 0xc2
+	}
+	if m.Orders != nil {
+		size, err := m.Orders.MarshalToSizedBufferVT(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+		i--
+		dAtA[i] = 0x8
+		i--
+		dAtA[i] = 0xba
+	}
+	if m.Cart != nil {
+		size, err := m.Cart.MarshalToSizedBufferVT(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+		i--
+		dAtA[i] = 0x8
+		i--
+		dAtA[i] = 0xb2
+	}
+	if len(m.Scratch) > 0 {
+		i -= len(m.Scratch)
+		copy(dAtA[i:], m.Scratch)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Scratch)))
+		i--
+		dAtA[i] = 0x8
+		i--
+		dAtA[i] = 0xaa
+	}
+	if len(m.Waiting) > 0 {
+		for iNdEx := len(m.Waiting) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.Waiting[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+			i--
+			dAtA[i] = 0x8
+			i--
+			dAtA[i] = 0xa2
+		}
+	}
+	if len(m.Wishlist) > 0 {
+		for iNdEx := len(m.Wishlist) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.Wishlist[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+			i--
+			dAtA[i] = 0x8
+			i--
+			dAtA[i] = 0x9a
+		}
+	}
+	if len(m.Viewed) > 0 {
+		for iNdEx := len(m.Viewed) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.Viewed[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+			i--
+			dAtA[i] = 0x8
+			i--
+			dAtA[i] = 0x92
+		}
+	}
+	if len(m.PackedWaiting) > 0 {
+		i -= len(m.PackedWaiting)
+		copy(dAtA[i:], m.PackedWaiting)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.PackedWaiting)))
+		i--
+		dAtA[i] = 0x7
+		i--
+		dAtA[i] = 0xf2
+	}
+	if len(m.PackedWishlist) > 0 {
+		i -= len(m.PackedWishlist)
+		copy(dAtA[i:], m.PackedWishlist)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.PackedWishlist)))
+		i--
+		dAtA[i] = 0x7
+		i--
+		dAtA[i] = 0xea
+	}
+	if len(m.PackedViewed) > 0 {
+		i -= len(m.PackedViewed)
+		copy(dAtA[i:], m.PackedViewed)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.PackedViewed)))
+		i--
+		dAtA[i] = 0x7
+		i--
+		dAtA[i] = 0xe2
+	}
+	if len(m.Dedupe) > 0 {
+		i -= len(m.Dedupe)
+		copy(dAtA[i:], m.Dedupe)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Dedupe)))
+		i--
+		dAtA[i] = 0x7
+		i--
+		dAtA[i] = 0xda
+	}
+	if len(m.Timeline) > 0 {
+		i -= len(m.Timeline)
+		copy(dAtA[i:], m.Timeline)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Timeline)))
+		i--
+		dAtA[i] = 0x7
+		i--
+		dAtA[i] = 0xd2
+	}
+	if len(m.Brands) > 0 {
+		i -= len(m.Brands)
+		copy(dAtA[i:], m.Brands)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Brands)))
+		i--
+		dAtA[i] = 0x7
+		i--
+		dAtA[i] = 0xca
+	}
+	if len(m.Categories) > 0 {
+		i -= len(m.Categories)
+		copy(dAtA[i:], m.Categories)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Categories)))
+		i--
+		dAtA[i] = 0x7
+		i--
+		dAtA[i] = 0xc2
+	}
 	if m.PassedAt != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.PassedAt))
 		i--
@@ -1416,9 +1635,9 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 			dAtA[i] = 0xb2
 		}
 	}
-	if len(m.Dedupe) > 0 {
-		for iNdEx := len(m.Dedupe) - 1; iNdEx >= 0; iNdEx-- {
-			size, err := m.Dedupe[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+	if len(m.OldDedupe) > 0 {
+		for iNdEx := len(m.OldDedupe) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.OldDedupe[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
 			if err != nil {
 				return 0, err
 			}
@@ -1430,10 +1649,10 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 			dAtA[i] = 0xaa
 		}
 	}
-	if len(m.Timeline) > 0 {
-		i -= len(m.Timeline)
-		copy(dAtA[i:], m.Timeline)
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Timeline)))
+	if len(m.OldTimeline) > 0 {
+		i -= len(m.OldTimeline)
+		copy(dAtA[i:], m.OldTimeline)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.OldTimeline)))
 		i--
 		dAtA[i] = 0x1
 		i--
@@ -1451,9 +1670,9 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i--
 		dAtA[i] = 0x9a
 	}
-	if len(m.Brands) > 0 {
-		for iNdEx := len(m.Brands) - 1; iNdEx >= 0; iNdEx-- {
-			size, err := m.Brands[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+	if len(m.OldBrands) > 0 {
+		for iNdEx := len(m.OldBrands) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.OldBrands[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
 			if err != nil {
 				return 0, err
 			}
@@ -1465,9 +1684,9 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 			dAtA[i] = 0x92
 		}
 	}
-	if len(m.Categories) > 0 {
-		for iNdEx := len(m.Categories) - 1; iNdEx >= 0; iNdEx-- {
-			size, err := m.Categories[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+	if len(m.OldCategories) > 0 {
+		for iNdEx := len(m.OldCategories) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.OldCategories[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
 			if err != nil {
 				return 0, err
 			}
@@ -1479,21 +1698,18 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 			dAtA[i] = 0x8a
 		}
 	}
-	if m.Orders != nil {
-		size, err := m.Orders.MarshalToSizedBufferVT(dAtA[:i])
-		if err != nil {
-			return 0, err
-		}
-		i -= size
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+	if len(m.PackedOrders) > 0 {
+		i -= len(m.PackedOrders)
+		copy(dAtA[i:], m.PackedOrders)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.PackedOrders)))
 		i--
 		dAtA[i] = 0x1
 		i--
 		dAtA[i] = 0x82
 	}
-	if len(m.Waiting) > 0 {
-		for iNdEx := len(m.Waiting) - 1; iNdEx >= 0; iNdEx-- {
-			size, err := m.Waiting[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+	if len(m.OldWaiting) > 0 {
+		for iNdEx := len(m.OldWaiting) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.OldWaiting[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
 			if err != nil {
 				return 0, err
 			}
@@ -1503,9 +1719,9 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 			dAtA[i] = 0x7a
 		}
 	}
-	if len(m.Wishlist) > 0 {
-		for iNdEx := len(m.Wishlist) - 1; iNdEx >= 0; iNdEx-- {
-			size, err := m.Wishlist[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+	if len(m.OldWishlist) > 0 {
+		for iNdEx := len(m.OldWishlist) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.OldWishlist[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
 			if err != nil {
 				return 0, err
 			}
@@ -1515,9 +1731,9 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 			dAtA[i] = 0x72
 		}
 	}
-	if len(m.Viewed) > 0 {
-		for iNdEx := len(m.Viewed) - 1; iNdEx >= 0; iNdEx-- {
-			size, err := m.Viewed[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
+	if len(m.OldViewed) > 0 {
+		for iNdEx := len(m.OldViewed) - 1; iNdEx >= 0; iNdEx-- {
+			size, err := m.OldViewed[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
 			if err != nil {
 				return 0, err
 			}
@@ -1527,13 +1743,10 @@ func (m *Profile) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 			dAtA[i] = 0x6a
 		}
 	}
-	if m.Cart != nil {
-		size, err := m.Cart.MarshalToSizedBufferVT(dAtA[:i])
-		if err != nil {
-			return 0, err
-		}
-		i -= size
-		i = protohelpers.EncodeVarint(dAtA, i, uint64(size))
+	if len(m.PackedCart) > 0 {
+		i -= len(m.PackedCart)
+		copy(dAtA[i:], m.PackedCart)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.PackedCart)))
 		i--
 		dAtA[i] = 0x62
 	}
@@ -3914,84 +4127,106 @@ func (m *Profile) ResetVT() {
 			mm.ResetVT()
 		}
 		f5 := m.Channels[:0]
-		m.Cart.ReturnToVTPool()
-		for _, mm := range m.Viewed {
+		f6 := m.PackedCart[:0]
+		for _, mm := range m.OldViewed {
 			mm.ResetVT()
 		}
-		f6 := m.Viewed[:0]
-		for _, mm := range m.Wishlist {
+		f7 := m.OldViewed[:0]
+		for _, mm := range m.OldWishlist {
 			mm.ResetVT()
 		}
-		f7 := m.Wishlist[:0]
-		for _, mm := range m.Waiting {
+		f8 := m.OldWishlist[:0]
+		for _, mm := range m.OldWaiting {
 			mm.ResetVT()
 		}
-		f8 := m.Waiting[:0]
-		m.Orders.ReturnToVTPool()
-		for _, mm := range m.Categories {
+		f9 := m.OldWaiting[:0]
+		f10 := m.PackedOrders[:0]
+		for _, mm := range m.OldCategories {
 			mm.ResetVT()
 		}
-		f9 := m.Categories[:0]
-		for _, mm := range m.Brands {
+		f11 := m.OldCategories[:0]
+		for _, mm := range m.OldBrands {
 			mm.ResetVT()
 		}
-		f10 := m.Brands[:0]
+		f12 := m.OldBrands[:0]
 		m.Session.ReturnToVTPool()
-		f11 := m.Timeline[:0]
-		for _, mm := range m.Dedupe {
+		f13 := m.OldTimeline[:0]
+		for _, mm := range m.OldDedupe {
 			mm.ResetVT()
 		}
-		f12 := m.Dedupe[:0]
+		f14 := m.OldDedupe[:0]
 		for _, mm := range m.Runs {
 			mm.ResetVT()
 		}
-		f13 := m.Runs[:0]
+		f15 := m.Runs[:0]
 		for _, mm := range m.Messages {
 			mm.ResetVT()
 		}
-		f14 := m.Messages[:0]
+		f16 := m.Messages[:0]
 		for _, mm := range m.MessageStats {
 			mm.ResetVT()
 		}
-		f15 := m.MessageStats[:0]
+		f17 := m.MessageStats[:0]
 		for _, mm := range m.Triggers {
 			mm.ResetVT()
 		}
-		f16 := m.Triggers[:0]
+		f18 := m.Triggers[:0]
 		for _, mm := range m.Counts {
 			mm.ResetVT()
 		}
-		f17 := m.Counts[:0]
-		f18 := m.Conflicts[:0]
-		f19 := m.TraitAges[:0]
+		f19 := m.Counts[:0]
+		f20 := m.Conflicts[:0]
+		f21 := m.TraitAges[:0]
 		for _, mm := range m.TraitRemovals {
 			mm.ResetVT()
 		}
-		f20 := m.TraitRemovals[:0]
-		f21 := m.Shipped[:0]
-		f22 := m.Refused[:0]
-		f23 := m.Forbidden[:0]
+		f22 := m.TraitRemovals[:0]
+		f23 := m.Shipped[:0]
+		f24 := m.Refused[:0]
+		f25 := m.Forbidden[:0]
 		for _, mm := range m.Segments {
 			mm.ResetVT()
 		}
-		f24 := m.Segments[:0]
-		f25 := m.Decisions[:0]
+		f26 := m.Segments[:0]
+		f27 := m.Decisions[:0]
 		for _, mm := range m.Touches {
 			mm.ResetVT()
 		}
-		f26 := m.Touches[:0]
+		f28 := m.Touches[:0]
 		for _, mm := range m.Goals {
 			mm.ResetVT()
 		}
-		f27 := m.Goals[:0]
+		f29 := m.Goals[:0]
 		for _, mm := range m.Inbox {
 			mm.ResetVT()
 		}
-		f28 := m.Inbox[:0]
+		f30 := m.Inbox[:0]
 		for _, mm := range m.Joints {
 			mm.ResetVT()
 		}
-		f29 := m.Joints[:0]
+		f31 := m.Joints[:0]
+		f32 := m.Categories[:0]
+		f33 := m.Brands[:0]
+		f34 := m.Timeline[:0]
+		f35 := m.Dedupe[:0]
+		f36 := m.PackedViewed[:0]
+		f37 := m.PackedWishlist[:0]
+		f38 := m.PackedWaiting[:0]
+		for _, mm := range m.Viewed {
+			mm.ResetVT()
+		}
+		f39 := m.Viewed[:0]
+		for _, mm := range m.Wishlist {
+			mm.ResetVT()
+		}
+		f40 := m.Wishlist[:0]
+		for _, mm := range m.Waiting {
+			mm.ResetVT()
+		}
+		f41 := m.Waiting[:0]
+		f42 := m.Scratch[:0]
+		m.Cart.ReturnToVTPool()
+		m.Orders.ReturnToVTPool()
 		m.Reset()
 		m.Identifiers = f0
 		m.Claimed = f1
@@ -3999,30 +4234,43 @@ func (m *Profile) ResetVT() {
 		m.Consents = f3
 		m.Suppressed = f4
 		m.Channels = f5
-		m.Viewed = f6
-		m.Wishlist = f7
-		m.Waiting = f8
-		m.Categories = f9
-		m.Brands = f10
-		m.Timeline = f11
-		m.Dedupe = f12
-		m.Runs = f13
-		m.Messages = f14
-		m.MessageStats = f15
-		m.Triggers = f16
-		m.Counts = f17
-		m.Conflicts = f18
-		m.TraitAges = f19
-		m.TraitRemovals = f20
-		m.Shipped = f21
-		m.Refused = f22
-		m.Forbidden = f23
-		m.Segments = f24
-		m.Decisions = f25
-		m.Touches = f26
-		m.Goals = f27
-		m.Inbox = f28
-		m.Joints = f29
+		m.PackedCart = f6
+		m.OldViewed = f7
+		m.OldWishlist = f8
+		m.OldWaiting = f9
+		m.PackedOrders = f10
+		m.OldCategories = f11
+		m.OldBrands = f12
+		m.OldTimeline = f13
+		m.OldDedupe = f14
+		m.Runs = f15
+		m.Messages = f16
+		m.MessageStats = f17
+		m.Triggers = f18
+		m.Counts = f19
+		m.Conflicts = f20
+		m.TraitAges = f21
+		m.TraitRemovals = f22
+		m.Shipped = f23
+		m.Refused = f24
+		m.Forbidden = f25
+		m.Segments = f26
+		m.Decisions = f27
+		m.Touches = f28
+		m.Goals = f29
+		m.Inbox = f30
+		m.Joints = f31
+		m.Categories = f32
+		m.Brands = f33
+		m.Timeline = f34
+		m.Dedupe = f35
+		m.PackedViewed = f36
+		m.PackedWishlist = f37
+		m.PackedWaiting = f38
+		m.Viewed = f39
+		m.Wishlist = f40
+		m.Waiting = f41
+		m.Scratch = f42
 	}
 }
 func (m *Profile) ReturnToVTPool() {
@@ -4777,40 +5025,40 @@ func (m *Profile) SizeVT() (n int) {
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
 	}
-	if m.Cart != nil {
-		l = m.Cart.SizeVT()
+	l = len(m.PackedCart)
+	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
-	if len(m.Viewed) > 0 {
-		for _, e := range m.Viewed {
+	if len(m.OldViewed) > 0 {
+		for _, e := range m.OldViewed {
 			l = e.SizeVT()
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
 	}
-	if len(m.Wishlist) > 0 {
-		for _, e := range m.Wishlist {
+	if len(m.OldWishlist) > 0 {
+		for _, e := range m.OldWishlist {
 			l = e.SizeVT()
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
 	}
-	if len(m.Waiting) > 0 {
-		for _, e := range m.Waiting {
+	if len(m.OldWaiting) > 0 {
+		for _, e := range m.OldWaiting {
 			l = e.SizeVT()
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
 	}
-	if m.Orders != nil {
-		l = m.Orders.SizeVT()
+	l = len(m.PackedOrders)
+	if l > 0 {
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
-	if len(m.Categories) > 0 {
-		for _, e := range m.Categories {
+	if len(m.OldCategories) > 0 {
+		for _, e := range m.OldCategories {
 			l = e.SizeVT()
 			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
 	}
-	if len(m.Brands) > 0 {
-		for _, e := range m.Brands {
+	if len(m.OldBrands) > 0 {
+		for _, e := range m.OldBrands {
 			l = e.SizeVT()
 			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
@@ -4819,12 +5067,12 @@ func (m *Profile) SizeVT() (n int) {
 		l = m.Session.SizeVT()
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
-	l = len(m.Timeline)
+	l = len(m.OldTimeline)
 	if l > 0 {
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
-	if len(m.Dedupe) > 0 {
-		for _, e := range m.Dedupe {
+	if len(m.OldDedupe) > 0 {
+		for _, e := range m.OldDedupe {
 			l = e.SizeVT()
 			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
@@ -4972,6 +5220,68 @@ func (m *Profile) SizeVT() (n int) {
 	}
 	if m.PassedAt != 0 {
 		n += 2 + protohelpers.SizeOfVarint(uint64(m.PassedAt))
+	}
+	l = len(m.Categories)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.Brands)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.Timeline)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.Dedupe)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.PackedViewed)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.PackedWishlist)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.PackedWaiting)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if len(m.Viewed) > 0 {
+		for _, e := range m.Viewed {
+			l = e.SizeVT()
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
+	if len(m.Wishlist) > 0 {
+		for _, e := range m.Wishlist {
+			l = e.SizeVT()
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
+	if len(m.Waiting) > 0 {
+		for _, e := range m.Waiting {
+			l = e.SizeVT()
+			n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+		}
+	}
+	l = len(m.Scratch)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.Cart != nil {
+		l = m.Cart.SizeVT()
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.Orders != nil {
+		l = m.Orders.SizeVT()
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.ReadUsual)
+	if l > 0 {
+		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -6362,9 +6672,9 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			iNdEx = postIndex
 		case 12:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Cart", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field PackedCart", wireType)
 			}
-			var msglen int
+			var byteLen int
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -6374,31 +6684,29 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				msglen |= int(b&0x7F) << shift
+				byteLen |= int(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
 			}
-			if msglen < 0 {
+			if byteLen < 0 {
 				return protohelpers.ErrInvalidLength
 			}
-			postIndex := iNdEx + msglen
+			postIndex := iNdEx + byteLen
 			if postIndex < 0 {
 				return protohelpers.ErrInvalidLength
 			}
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if m.Cart == nil {
-				m.Cart = CartFromVTPool()
-			}
-			if err := m.Cart.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
-				return err
+			m.PackedCart = append(m.PackedCart[:0], dAtA[iNdEx:postIndex]...)
+			if m.PackedCart == nil {
+				m.PackedCart = []byte{}
 			}
 			iNdEx = postIndex
 		case 13:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Viewed", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldViewed", wireType)
 			}
 			var msglen int
 			for shift := uint(0); ; shift += 7 {
@@ -6425,21 +6733,21 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if len(m.Viewed) == cap(m.Viewed) {
-				m.Viewed = append(m.Viewed, &Interest{})
+			if len(m.OldViewed) == cap(m.OldViewed) {
+				m.OldViewed = append(m.OldViewed, &Interest{})
 			} else {
-				m.Viewed = m.Viewed[:len(m.Viewed)+1]
-				if m.Viewed[len(m.Viewed)-1] == nil {
-					m.Viewed[len(m.Viewed)-1] = &Interest{}
+				m.OldViewed = m.OldViewed[:len(m.OldViewed)+1]
+				if m.OldViewed[len(m.OldViewed)-1] == nil {
+					m.OldViewed[len(m.OldViewed)-1] = &Interest{}
 				}
 			}
-			if err := m.Viewed[len(m.Viewed)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+			if err := m.OldViewed[len(m.OldViewed)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
 		case 14:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Wishlist", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldWishlist", wireType)
 			}
 			var msglen int
 			for shift := uint(0); ; shift += 7 {
@@ -6466,21 +6774,21 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if len(m.Wishlist) == cap(m.Wishlist) {
-				m.Wishlist = append(m.Wishlist, &Interest{})
+			if len(m.OldWishlist) == cap(m.OldWishlist) {
+				m.OldWishlist = append(m.OldWishlist, &Interest{})
 			} else {
-				m.Wishlist = m.Wishlist[:len(m.Wishlist)+1]
-				if m.Wishlist[len(m.Wishlist)-1] == nil {
-					m.Wishlist[len(m.Wishlist)-1] = &Interest{}
+				m.OldWishlist = m.OldWishlist[:len(m.OldWishlist)+1]
+				if m.OldWishlist[len(m.OldWishlist)-1] == nil {
+					m.OldWishlist[len(m.OldWishlist)-1] = &Interest{}
 				}
 			}
-			if err := m.Wishlist[len(m.Wishlist)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+			if err := m.OldWishlist[len(m.OldWishlist)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
 		case 15:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Waiting", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldWaiting", wireType)
 			}
 			var msglen int
 			for shift := uint(0); ; shift += 7 {
@@ -6507,23 +6815,23 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if len(m.Waiting) == cap(m.Waiting) {
-				m.Waiting = append(m.Waiting, &Interest{})
+			if len(m.OldWaiting) == cap(m.OldWaiting) {
+				m.OldWaiting = append(m.OldWaiting, &Interest{})
 			} else {
-				m.Waiting = m.Waiting[:len(m.Waiting)+1]
-				if m.Waiting[len(m.Waiting)-1] == nil {
-					m.Waiting[len(m.Waiting)-1] = &Interest{}
+				m.OldWaiting = m.OldWaiting[:len(m.OldWaiting)+1]
+				if m.OldWaiting[len(m.OldWaiting)-1] == nil {
+					m.OldWaiting[len(m.OldWaiting)-1] = &Interest{}
 				}
 			}
-			if err := m.Waiting[len(m.Waiting)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+			if err := m.OldWaiting[len(m.OldWaiting)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
 		case 16:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Orders", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field PackedOrders", wireType)
 			}
-			var msglen int
+			var byteLen int
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -6533,31 +6841,29 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				msglen |= int(b&0x7F) << shift
+				byteLen |= int(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
 			}
-			if msglen < 0 {
+			if byteLen < 0 {
 				return protohelpers.ErrInvalidLength
 			}
-			postIndex := iNdEx + msglen
+			postIndex := iNdEx + byteLen
 			if postIndex < 0 {
 				return protohelpers.ErrInvalidLength
 			}
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if m.Orders == nil {
-				m.Orders = OrdersFromVTPool()
-			}
-			if err := m.Orders.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
-				return err
+			m.PackedOrders = append(m.PackedOrders[:0], dAtA[iNdEx:postIndex]...)
+			if m.PackedOrders == nil {
+				m.PackedOrders = []byte{}
 			}
 			iNdEx = postIndex
 		case 17:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Categories", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldCategories", wireType)
 			}
 			var msglen int
 			for shift := uint(0); ; shift += 7 {
@@ -6584,21 +6890,21 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if len(m.Categories) == cap(m.Categories) {
-				m.Categories = append(m.Categories, &Affinity{})
+			if len(m.OldCategories) == cap(m.OldCategories) {
+				m.OldCategories = append(m.OldCategories, &Affinity{})
 			} else {
-				m.Categories = m.Categories[:len(m.Categories)+1]
-				if m.Categories[len(m.Categories)-1] == nil {
-					m.Categories[len(m.Categories)-1] = &Affinity{}
+				m.OldCategories = m.OldCategories[:len(m.OldCategories)+1]
+				if m.OldCategories[len(m.OldCategories)-1] == nil {
+					m.OldCategories[len(m.OldCategories)-1] = &Affinity{}
 				}
 			}
-			if err := m.Categories[len(m.Categories)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+			if err := m.OldCategories[len(m.OldCategories)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
 		case 18:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Brands", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldBrands", wireType)
 			}
 			var msglen int
 			for shift := uint(0); ; shift += 7 {
@@ -6625,15 +6931,15 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if len(m.Brands) == cap(m.Brands) {
-				m.Brands = append(m.Brands, &Affinity{})
+			if len(m.OldBrands) == cap(m.OldBrands) {
+				m.OldBrands = append(m.OldBrands, &Affinity{})
 			} else {
-				m.Brands = m.Brands[:len(m.Brands)+1]
-				if m.Brands[len(m.Brands)-1] == nil {
-					m.Brands[len(m.Brands)-1] = &Affinity{}
+				m.OldBrands = m.OldBrands[:len(m.OldBrands)+1]
+				if m.OldBrands[len(m.OldBrands)-1] == nil {
+					m.OldBrands[len(m.OldBrands)-1] = &Affinity{}
 				}
 			}
-			if err := m.Brands[len(m.Brands)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+			if err := m.OldBrands[len(m.OldBrands)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
@@ -6675,7 +6981,7 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			iNdEx = postIndex
 		case 20:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Timeline", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldTimeline", wireType)
 			}
 			var byteLen int
 			for shift := uint(0); ; shift += 7 {
@@ -6702,14 +7008,14 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Timeline = append(m.Timeline[:0], dAtA[iNdEx:postIndex]...)
-			if m.Timeline == nil {
-				m.Timeline = []byte{}
+			m.OldTimeline = append(m.OldTimeline[:0], dAtA[iNdEx:postIndex]...)
+			if m.OldTimeline == nil {
+				m.OldTimeline = []byte{}
 			}
 			iNdEx = postIndex
 		case 21:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Dedupe", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldDedupe", wireType)
 			}
 			var msglen int
 			for shift := uint(0); ; shift += 7 {
@@ -6736,15 +7042,15 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if len(m.Dedupe) == cap(m.Dedupe) {
-				m.Dedupe = append(m.Dedupe, &DedupeHour{})
+			if len(m.OldDedupe) == cap(m.OldDedupe) {
+				m.OldDedupe = append(m.OldDedupe, &DedupeHour{})
 			} else {
-				m.Dedupe = m.Dedupe[:len(m.Dedupe)+1]
-				if m.Dedupe[len(m.Dedupe)-1] == nil {
-					m.Dedupe[len(m.Dedupe)-1] = &DedupeHour{}
+				m.OldDedupe = m.OldDedupe[:len(m.OldDedupe)+1]
+				if m.OldDedupe[len(m.OldDedupe)-1] == nil {
+					m.OldDedupe[len(m.OldDedupe)-1] = &DedupeHour{}
 				}
 			}
-			if err := m.Dedupe[len(m.Dedupe)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+			if err := m.OldDedupe[len(m.OldDedupe)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
@@ -7725,6 +8031,505 @@ func (m *Profile) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 120:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Categories", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Categories = append(m.Categories[:0], dAtA[iNdEx:postIndex]...)
+			if m.Categories == nil {
+				m.Categories = []byte{}
+			}
+			iNdEx = postIndex
+		case 121:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Brands", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Brands = append(m.Brands[:0], dAtA[iNdEx:postIndex]...)
+			if m.Brands == nil {
+				m.Brands = []byte{}
+			}
+			iNdEx = postIndex
+		case 122:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Timeline", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Timeline = append(m.Timeline[:0], dAtA[iNdEx:postIndex]...)
+			if m.Timeline == nil {
+				m.Timeline = []byte{}
+			}
+			iNdEx = postIndex
+		case 123:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Dedupe", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Dedupe = append(m.Dedupe[:0], dAtA[iNdEx:postIndex]...)
+			if m.Dedupe == nil {
+				m.Dedupe = []byte{}
+			}
+			iNdEx = postIndex
+		case 124:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PackedViewed", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PackedViewed = append(m.PackedViewed[:0], dAtA[iNdEx:postIndex]...)
+			if m.PackedViewed == nil {
+				m.PackedViewed = []byte{}
+			}
+			iNdEx = postIndex
+		case 125:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PackedWishlist", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PackedWishlist = append(m.PackedWishlist[:0], dAtA[iNdEx:postIndex]...)
+			if m.PackedWishlist == nil {
+				m.PackedWishlist = []byte{}
+			}
+			iNdEx = postIndex
+		case 126:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PackedWaiting", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PackedWaiting = append(m.PackedWaiting[:0], dAtA[iNdEx:postIndex]...)
+			if m.PackedWaiting == nil {
+				m.PackedWaiting = []byte{}
+			}
+			iNdEx = postIndex
+		case 130:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Viewed", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.Viewed) == cap(m.Viewed) {
+				m.Viewed = append(m.Viewed, &Interest{})
+			} else {
+				m.Viewed = m.Viewed[:len(m.Viewed)+1]
+				if m.Viewed[len(m.Viewed)-1] == nil {
+					m.Viewed[len(m.Viewed)-1] = &Interest{}
+				}
+			}
+			if err := m.Viewed[len(m.Viewed)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 131:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Wishlist", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.Wishlist) == cap(m.Wishlist) {
+				m.Wishlist = append(m.Wishlist, &Interest{})
+			} else {
+				m.Wishlist = m.Wishlist[:len(m.Wishlist)+1]
+				if m.Wishlist[len(m.Wishlist)-1] == nil {
+					m.Wishlist[len(m.Wishlist)-1] = &Interest{}
+				}
+			}
+			if err := m.Wishlist[len(m.Wishlist)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 132:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Waiting", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.Waiting) == cap(m.Waiting) {
+				m.Waiting = append(m.Waiting, &Interest{})
+			} else {
+				m.Waiting = m.Waiting[:len(m.Waiting)+1]
+				if m.Waiting[len(m.Waiting)-1] == nil {
+					m.Waiting[len(m.Waiting)-1] = &Interest{}
+				}
+			}
+			if err := m.Waiting[len(m.Waiting)-1].UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 133:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Scratch", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Scratch = append(m.Scratch[:0], dAtA[iNdEx:postIndex]...)
+			if m.Scratch == nil {
+				m.Scratch = []byte{}
+			}
+			iNdEx = postIndex
+		case 134:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Cart", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Cart == nil {
+				m.Cart = CartFromVTPool()
+			}
+			if err := m.Cart.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 135:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Orders", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Orders == nil {
+				m.Orders = OrdersFromVTPool()
+			}
+			if err := m.Orders.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 136:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ReadUsual", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.ReadUsual = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -14397,9 +15202,9 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			iNdEx = postIndex
 		case 12:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Cart", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field PackedCart", wireType)
 			}
-			var msglen int
+			var byteLen int
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -14409,31 +15214,26 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				msglen |= int(b&0x7F) << shift
+				byteLen |= int(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
 			}
-			if msglen < 0 {
+			if byteLen < 0 {
 				return protohelpers.ErrInvalidLength
 			}
-			postIndex := iNdEx + msglen
+			postIndex := iNdEx + byteLen
 			if postIndex < 0 {
 				return protohelpers.ErrInvalidLength
 			}
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if m.Cart == nil {
-				m.Cart = CartFromVTPool()
-			}
-			if err := m.Cart.UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
-				return err
-			}
+			m.PackedCart = dAtA[iNdEx:postIndex]
 			iNdEx = postIndex
 		case 13:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Viewed", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldViewed", wireType)
 			}
 			var msglen int
 			for shift := uint(0); ; shift += 7 {
@@ -14460,21 +15260,21 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if len(m.Viewed) == cap(m.Viewed) {
-				m.Viewed = append(m.Viewed, &Interest{})
+			if len(m.OldViewed) == cap(m.OldViewed) {
+				m.OldViewed = append(m.OldViewed, &Interest{})
 			} else {
-				m.Viewed = m.Viewed[:len(m.Viewed)+1]
-				if m.Viewed[len(m.Viewed)-1] == nil {
-					m.Viewed[len(m.Viewed)-1] = &Interest{}
+				m.OldViewed = m.OldViewed[:len(m.OldViewed)+1]
+				if m.OldViewed[len(m.OldViewed)-1] == nil {
+					m.OldViewed[len(m.OldViewed)-1] = &Interest{}
 				}
 			}
-			if err := m.Viewed[len(m.Viewed)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+			if err := m.OldViewed[len(m.OldViewed)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
 		case 14:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Wishlist", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldWishlist", wireType)
 			}
 			var msglen int
 			for shift := uint(0); ; shift += 7 {
@@ -14501,21 +15301,21 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if len(m.Wishlist) == cap(m.Wishlist) {
-				m.Wishlist = append(m.Wishlist, &Interest{})
+			if len(m.OldWishlist) == cap(m.OldWishlist) {
+				m.OldWishlist = append(m.OldWishlist, &Interest{})
 			} else {
-				m.Wishlist = m.Wishlist[:len(m.Wishlist)+1]
-				if m.Wishlist[len(m.Wishlist)-1] == nil {
-					m.Wishlist[len(m.Wishlist)-1] = &Interest{}
+				m.OldWishlist = m.OldWishlist[:len(m.OldWishlist)+1]
+				if m.OldWishlist[len(m.OldWishlist)-1] == nil {
+					m.OldWishlist[len(m.OldWishlist)-1] = &Interest{}
 				}
 			}
-			if err := m.Wishlist[len(m.Wishlist)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+			if err := m.OldWishlist[len(m.OldWishlist)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
 		case 15:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Waiting", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldWaiting", wireType)
 			}
 			var msglen int
 			for shift := uint(0); ; shift += 7 {
@@ -14542,23 +15342,23 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if len(m.Waiting) == cap(m.Waiting) {
-				m.Waiting = append(m.Waiting, &Interest{})
+			if len(m.OldWaiting) == cap(m.OldWaiting) {
+				m.OldWaiting = append(m.OldWaiting, &Interest{})
 			} else {
-				m.Waiting = m.Waiting[:len(m.Waiting)+1]
-				if m.Waiting[len(m.Waiting)-1] == nil {
-					m.Waiting[len(m.Waiting)-1] = &Interest{}
+				m.OldWaiting = m.OldWaiting[:len(m.OldWaiting)+1]
+				if m.OldWaiting[len(m.OldWaiting)-1] == nil {
+					m.OldWaiting[len(m.OldWaiting)-1] = &Interest{}
 				}
 			}
-			if err := m.Waiting[len(m.Waiting)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+			if err := m.OldWaiting[len(m.OldWaiting)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
 		case 16:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Orders", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field PackedOrders", wireType)
 			}
-			var msglen int
+			var byteLen int
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return protohelpers.ErrIntOverflow
@@ -14568,31 +15368,26 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				msglen |= int(b&0x7F) << shift
+				byteLen |= int(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
 			}
-			if msglen < 0 {
+			if byteLen < 0 {
 				return protohelpers.ErrInvalidLength
 			}
-			postIndex := iNdEx + msglen
+			postIndex := iNdEx + byteLen
 			if postIndex < 0 {
 				return protohelpers.ErrInvalidLength
 			}
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if m.Orders == nil {
-				m.Orders = OrdersFromVTPool()
-			}
-			if err := m.Orders.UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
-				return err
-			}
+			m.PackedOrders = dAtA[iNdEx:postIndex]
 			iNdEx = postIndex
 		case 17:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Categories", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldCategories", wireType)
 			}
 			var msglen int
 			for shift := uint(0); ; shift += 7 {
@@ -14619,21 +15414,21 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if len(m.Categories) == cap(m.Categories) {
-				m.Categories = append(m.Categories, &Affinity{})
+			if len(m.OldCategories) == cap(m.OldCategories) {
+				m.OldCategories = append(m.OldCategories, &Affinity{})
 			} else {
-				m.Categories = m.Categories[:len(m.Categories)+1]
-				if m.Categories[len(m.Categories)-1] == nil {
-					m.Categories[len(m.Categories)-1] = &Affinity{}
+				m.OldCategories = m.OldCategories[:len(m.OldCategories)+1]
+				if m.OldCategories[len(m.OldCategories)-1] == nil {
+					m.OldCategories[len(m.OldCategories)-1] = &Affinity{}
 				}
 			}
-			if err := m.Categories[len(m.Categories)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+			if err := m.OldCategories[len(m.OldCategories)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
 		case 18:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Brands", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldBrands", wireType)
 			}
 			var msglen int
 			for shift := uint(0); ; shift += 7 {
@@ -14660,15 +15455,15 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if len(m.Brands) == cap(m.Brands) {
-				m.Brands = append(m.Brands, &Affinity{})
+			if len(m.OldBrands) == cap(m.OldBrands) {
+				m.OldBrands = append(m.OldBrands, &Affinity{})
 			} else {
-				m.Brands = m.Brands[:len(m.Brands)+1]
-				if m.Brands[len(m.Brands)-1] == nil {
-					m.Brands[len(m.Brands)-1] = &Affinity{}
+				m.OldBrands = m.OldBrands[:len(m.OldBrands)+1]
+				if m.OldBrands[len(m.OldBrands)-1] == nil {
+					m.OldBrands[len(m.OldBrands)-1] = &Affinity{}
 				}
 			}
-			if err := m.Brands[len(m.Brands)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+			if err := m.OldBrands[len(m.OldBrands)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
@@ -14710,7 +15505,7 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			iNdEx = postIndex
 		case 20:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Timeline", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldTimeline", wireType)
 			}
 			var byteLen int
 			for shift := uint(0); ; shift += 7 {
@@ -14737,11 +15532,11 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			m.Timeline = dAtA[iNdEx:postIndex]
+			m.OldTimeline = dAtA[iNdEx:postIndex]
 			iNdEx = postIndex
 		case 21:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Dedupe", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field OldDedupe", wireType)
 			}
 			var msglen int
 			for shift := uint(0); ; shift += 7 {
@@ -14768,15 +15563,15 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 			if postIndex > l {
 				return io.ErrUnexpectedEOF
 			}
-			if len(m.Dedupe) == cap(m.Dedupe) {
-				m.Dedupe = append(m.Dedupe, &DedupeHour{})
+			if len(m.OldDedupe) == cap(m.OldDedupe) {
+				m.OldDedupe = append(m.OldDedupe, &DedupeHour{})
 			} else {
-				m.Dedupe = m.Dedupe[:len(m.Dedupe)+1]
-				if m.Dedupe[len(m.Dedupe)-1] == nil {
-					m.Dedupe[len(m.Dedupe)-1] = &DedupeHour{}
+				m.OldDedupe = m.OldDedupe[:len(m.OldDedupe)+1]
+				if m.OldDedupe[len(m.OldDedupe)-1] == nil {
+					m.OldDedupe[len(m.OldDedupe)-1] = &DedupeHour{}
 				}
 			}
-			if err := m.Dedupe[len(m.Dedupe)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+			if err := m.OldDedupe[len(m.OldDedupe)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
@@ -15763,6 +16558,485 @@ func (m *Profile) UnmarshalVTUnsafe(dAtA []byte) error {
 					break
 				}
 			}
+		case 120:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Categories", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Categories = dAtA[iNdEx:postIndex]
+			iNdEx = postIndex
+		case 121:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Brands", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Brands = dAtA[iNdEx:postIndex]
+			iNdEx = postIndex
+		case 122:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Timeline", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Timeline = dAtA[iNdEx:postIndex]
+			iNdEx = postIndex
+		case 123:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Dedupe", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Dedupe = dAtA[iNdEx:postIndex]
+			iNdEx = postIndex
+		case 124:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PackedViewed", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PackedViewed = dAtA[iNdEx:postIndex]
+			iNdEx = postIndex
+		case 125:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PackedWishlist", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PackedWishlist = dAtA[iNdEx:postIndex]
+			iNdEx = postIndex
+		case 126:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PackedWaiting", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.PackedWaiting = dAtA[iNdEx:postIndex]
+			iNdEx = postIndex
+		case 130:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Viewed", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.Viewed) == cap(m.Viewed) {
+				m.Viewed = append(m.Viewed, &Interest{})
+			} else {
+				m.Viewed = m.Viewed[:len(m.Viewed)+1]
+				if m.Viewed[len(m.Viewed)-1] == nil {
+					m.Viewed[len(m.Viewed)-1] = &Interest{}
+				}
+			}
+			if err := m.Viewed[len(m.Viewed)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 131:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Wishlist", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.Wishlist) == cap(m.Wishlist) {
+				m.Wishlist = append(m.Wishlist, &Interest{})
+			} else {
+				m.Wishlist = m.Wishlist[:len(m.Wishlist)+1]
+				if m.Wishlist[len(m.Wishlist)-1] == nil {
+					m.Wishlist[len(m.Wishlist)-1] = &Interest{}
+				}
+			}
+			if err := m.Wishlist[len(m.Wishlist)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 132:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Waiting", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if len(m.Waiting) == cap(m.Waiting) {
+				m.Waiting = append(m.Waiting, &Interest{})
+			} else {
+				m.Waiting = m.Waiting[:len(m.Waiting)+1]
+				if m.Waiting[len(m.Waiting)-1] == nil {
+					m.Waiting[len(m.Waiting)-1] = &Interest{}
+				}
+			}
+			if err := m.Waiting[len(m.Waiting)-1].UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 133:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Scratch", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Scratch = dAtA[iNdEx:postIndex]
+			iNdEx = postIndex
+		case 134:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Cart", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Cart == nil {
+				m.Cart = CartFromVTPool()
+			}
+			if err := m.Cart.UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 135:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Orders", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Orders == nil {
+				m.Orders = OrdersFromVTPool()
+			}
+			if err := m.Orders.UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 136:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ReadUsual", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			var stringValue string
+			if intStringLen > 0 {
+				stringValue = unsafe.String(&dAtA[iNdEx], intStringLen)
+			}
+			m.ReadUsual = stringValue
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

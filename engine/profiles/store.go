@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -31,8 +32,7 @@ type Store struct {
 	bytes    atomic.Int64 // of those in memory
 
 	// The worker's own, not guarded.
-	open  map[string]*opened // decoded since the last Publish
-	free  []*opened
+	open  map[string]*opened  // decoded since the last Publish
 	dirty map[string]struct{} // published since the last TakeDirty
 	taken map[string]struct{} // given away by TakeDirty, not known to be saved
 	hand  int                 // the shard that Evict goes on with
@@ -48,9 +48,16 @@ type shard struct {
 
 // blob is a profile in memory.
 type blob struct {
-	data []byte // immutable
-	used bool   // since Evict last came by
+	first *byte // of its immutable bytes
+	size  uint32
+	used  bool // since Evict last came by
 }
+
+func newBlob(data []byte, used bool) blob {
+	return blob{unsafe.SliceData(data), uint32(len(data)), used} //nolint:gosec // a profile has bounds
+}
+
+func (b blob) data() []byte { return unsafe.Slice(b.first, b.size) }
 
 type opened struct {
 	p       *Profile
@@ -59,8 +66,9 @@ type opened struct {
 	hidden  bool // deleted, and not opened again
 }
 
-// maxFree bounds the decoded profiles kept for reuse; each takes some 10 KB.
-const maxFree = 256
+// spare are decoded profiles for reuse, of some 10 KB each: shared by all stores,
+// of which few are at work at a time.
+var spare = sync.Pool{New: func() any { return &opened{p: &Profile{}} }}
 
 // NewStore returns an empty store.
 func NewStore() *Store {
@@ -85,7 +93,7 @@ func (s *Store) get(id string) (data []byte, place Place) {
 		place = Evicted
 	}
 	sh.mu.RUnlock()
-	return b.data, place
+	return b.data(), place
 }
 
 // put stores data and keeps a copy of id when it is new.
@@ -96,14 +104,14 @@ func (s *Store) put(id string, data []byte) {
 	if !known {
 		id = strings.Clone(id)
 	}
-	sh.blobs[id] = blob{data, true}
+	sh.blobs[id] = newBlob(data, true)
 	sh.mu.Unlock()
 	if !known {
 		s.count.Add(1)
 		s.inMemory.Add(1)
 		s.bytes.Add(int64(len(id)))
 	}
-	s.bytes.Add(int64(len(data) - len(old.data)))
+	s.bytes.Add(int64(len(data) - int(old.size)))
 }
 
 // Open returns the profile of id for the worker to change, an empty one with
@@ -147,12 +155,7 @@ func (s *Store) Lookup(id string) *Profile {
 }
 
 func (s *Store) take(id string) *opened {
-	var o *opened
-	if n := len(s.free); n > 0 {
-		o, s.free = s.free[n-1], s.free[:n-1]
-	} else {
-		o = &opened{p: &Profile{}}
-	}
+	o := spare.Get().(*opened) //nolint:forcetypeassert // nothing else is put there
 	o.changed, o.deleted, o.hidden = false, false, false
 	s.open[id] = o
 	return o
@@ -189,7 +192,7 @@ func (s *Store) remove(id string) {
 	if known {
 		s.count.Add(-1)
 		s.inMemory.Add(-1)
-		s.bytes.Add(-int64(len(id) + len(old.data)))
+		s.bytes.Add(-int64(len(id) + int(old.size)))
 	}
 }
 
@@ -206,10 +209,8 @@ func (s *Store) Publish() {
 			s.remove(id)
 			s.markDirty(id)
 		}
-		if len(s.free) < maxFree {
-			recycle(o.p)
-			s.free = append(s.free, o)
-		}
+		recycle(o.p)
+		spare.Put(o)
 	}
 	clear(s.open)
 }
@@ -254,9 +255,7 @@ func (s *Store) Restore(id string, data []byte) error {
 	delete(s.open, id)
 	err := Decode(id, data, o.p)
 	recycle(o.p)
-	if len(s.free) < maxFree {
-		s.free = append(s.free, o)
-	}
+	spare.Put(o)
 	if err != nil {
 		return err
 	}
@@ -322,7 +321,7 @@ func (s *Store) RangeSlots(from, to int, f func(id string, p *Profile) bool) {
 			if slot := Slot(id); !whole && (slot < from || slot >= to) {
 				continue
 			}
-			if err := decode(id, b.data, p); err != nil {
+			if err := decode(id, b.data(), p); err != nil {
 				panic("BUG: a stored profile was checked: " + err.Error())
 			}
 			if !f(id, p) {

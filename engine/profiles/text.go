@@ -1,8 +1,8 @@
 package profiles
 
 import (
-	"strings"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // Bounds of what a profile keeps of texts that events bring, so that no event
@@ -33,7 +33,16 @@ func link(url string) string {
 	return url
 }
 
-// path is a category as affinities name it.
-func path(category []string) string {
-	return cut(strings.Join(category[:min(len(category), maxLevels)], "/"), maxText)
+// appendPath appends a category as affinities name it: its levels, joined by slashes.
+func appendPath(b []byte, category []string) []byte {
+	for i, level := range category[:min(len(category), maxLevels)] {
+		if i > 0 {
+			b = append(b, '/')
+		}
+		b = append(b, level[:min(len(level), maxText+1)]...)
+	}
+	return b[:len(cut(asString(b), maxText))]
 }
+
+// asString is b as a string that shares its memory: b never changes.
+func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -1,14 +1,10 @@
 package profiles
 
 import (
-	"encoding/hex"
-	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"unsafe"
-
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/rapport-engine/rapport/streams"
 )
@@ -62,155 +58,101 @@ var kinds = [...]string{
 // History decodes the timeline: the latest 20 events, newest first by At, then
 // the last that arrived first.
 func (p *Profile) History() []Event {
-	entries := p.entries()
-	events, at := make([]Event, len(entries)), p.TimelineAt
-	for i, e := range entries {
-		events[i] = e.event()
-		events[i].At = at
-		at -= e.Older
+	list := p.moments()
+	events := make([]Event, len(list))
+	for i := range list {
+		events[i] = list[i].event()
+		events[i].own()
 	}
 	return events
 }
 
-func (e *Entry) event() Event {
-	ev := Event{
-		MessageID: e.MessageId + formatUUID(e.Uuid), Type: "track", Name: e.Event, Channel: e.Channel,
-		Items: e.Items, Value: float64(e.Value) / 1e4,
+// own lets go of the profile's memory.
+func (e *Event) own() {
+	e.MessageID, e.Name, e.Channel = strings.Clone(e.MessageID), strings.Clone(e.Name), strings.Clone(e.Channel)
+	for i, id := range e.Items {
+		e.Items[i] = strings.Clone(id)
 	}
-	if n := int(e.Code >> 4); n > 0 && n <= len(wellKnown) {
-		ev.Name = wellKnown[n-1]
-	}
-	if n := int(e.Code & 15); n > 0 && n <= len(wellKnownChannels) {
-		ev.Channel = wellKnownChannels[n-1]
-	}
-	if k := int(e.Kind); k > 0 && k < len(kinds) {
-		ev.Type = kinds[k]
-	}
-	return ev
 }
 
-func (p *Profile) entries() []*Entry {
-	var t Timeline
-	if err := t.UnmarshalVTUnsafe(p.Timeline); err != nil {
-		panic("BUG: a timeline was checked when it was decoded: " + err.Error())
+func (p *Profile) setHistory(events []Event) {
+	list := make([]moment, len(events))
+	for i := range events {
+		list[i].fromEvent(&events[i])
 	}
-	return t.Entries
+	p.setMoments(list)
 }
 
-// checkTimeline reports whether b can be read as a Timeline.
-func checkTimeline(b []byte) error {
-	var e Entry
-	for len(b) > 0 {
-		num, typ, n := protowire.ConsumeTag(b)
-		if n < 0 || num != 1 || typ != protowire.BytesType {
-			return fmt.Errorf("cannot read timeline: bad tag")
-		}
-		entry, m := protowire.ConsumeBytes(b[n:])
-		if m < 0 {
-			return fmt.Errorf("cannot read timeline: %w", protowire.ParseError(m))
-		}
-		e.Uuid = nil // it is part of b
-		e.ResetVT()
-		if err := e.UnmarshalVTUnsafe(entry); err != nil {
-			return fmt.Errorf("cannot read timeline: %w", err)
-		}
-		b = b[n+m:]
-	}
-	return nil
-}
-
-// remember puts e into the timeline. The usual event, the newest, is put
-// before the others without decoding them.
+// remember puts e into the timeline. The usual event, the newest, is put beside
+// the others without decoding them.
 func (p *Profile) remember(e *streams.Event) {
 	if len(p.Timeline) > 0 && e.At < p.TimelineAt {
-		p.insertEntry(newEntry(e), e.At)
+		p.insert(e)
 		return
 	}
-	var entry Entry
+	var m moment
 	var items [maxItems]string
-	entry.Items = appendItemIDs(items[:0], e)
-	entry.fill(e)
-	if len(p.Timeline) > 0 {
-		entry.Older = e.At - p.TimelineAt
-	}
+	m.items = appendItemIDs(items[:0], e)
+	m.fill(e)
+	p.Timeline = appendMoment(p.room(len(p.Timeline)+m.size()), p.Timeline, &m, p.TimelineAt)
 	p.TimelineAt = e.At
-	n := entry.SizeVT()
-	keep := firstEntries(p.Timeline, maxTimeline-1)
-	b := make([]byte, 0, n+len(keep)+4)
-	b = protowire.AppendTag(b, 1, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(n))
-	b = b[:len(b)+n]
-	if _, err := entry.MarshalToSizedBufferVT(b[len(b)-n:]); err != nil {
-		panic("BUG: cannot encode a timeline entry: " + err.Error())
-	}
-	b = append(b, keep...)
-	p.Timeline = b
 }
 
-// insertEntry puts a late event where it belongs.
-func (p *Profile) insertEntry(entry *Entry, at int64) {
-	list := p.entries()
-	i, newer := 0, p.TimelineAt // newer is the time of list[i]
-	for i < len(list) && newer > at {
-		newer -= list[i].Older
+// insert puts a late event where it belongs.
+func (p *Profile) insert(e *streams.Event) {
+	list := p.moments()
+	i := 0
+	for i < len(list) && list[i].at > e.At {
 		i++
 	}
 	if i >= maxTimeline {
 		return
 	}
-	before := list[i-1] // the newest entry is newer
-	if before.Older = newer + before.Older - at; i < len(list) {
-		entry.Older = at - newer
-	}
-	list = slices.Insert(list, i, entry)
-	p.setTimeline(&Timeline{Entries: list[:min(len(list), maxTimeline)]})
+	m := moment{items: appendItemIDs(nil, e)}
+	m.fill(e)
+	list = slices.Insert(list, i, m)
+	p.setMoments(list[:min(len(list), maxTimeline)])
 }
 
-func (p *Profile) setTimeline(t *Timeline) {
-	b, err := t.MarshalVT()
-	if err != nil {
-		panic("BUG: cannot encode a timeline: " + err.Error())
+// setMoments makes a list, newest first, the timeline.
+func (p *Profile) setMoments(list []moment) {
+	p.Timeline, p.TimelineAt = packMoments(list), 0
+	if len(list) > 0 {
+		p.TimelineAt = list[0].at
 	}
-	p.Timeline = b
 }
 
-// firstEntries returns the encoding of the first n entries of a timeline.
-func firstEntries(b []byte, n int) []byte {
-	size := 0
-	for ; n > 0 && size < len(b); n-- {
-		_, tag := protowire.ConsumeVarint(b[size:])
-		_, body := protowire.ConsumeBytes(b[size+max(tag, 0):])
-		if tag < 0 || body < 0 {
-			panic("BUG: a timeline was checked when it was decoded")
-		}
-		size += tag + body
+// fill makes a moment that of e, but for the items.
+func (m *moment) fill(e *streams.Event) {
+	m.text, m.uuid, m.hasUUID = splitUUID(cut(e.MessageID, maxText))
+	m.name, m.channel, m.at = cut(e.Name, maxText), cut(e.Channel, maxText), e.At
+	if e.Kind != streams.Track {
+		m.kind = uint8(e.Kind) //nolint:gosec // one of six
 	}
-	return b[:size]
+	if v := eventValue(e) * 1e4; math.Abs(v) < 1<<62 {
+		m.value = int64(math.Round(v))
+	}
 }
 
-func newEntry(e *streams.Event) *Entry {
-	entry := &Entry{Items: appendItemIDs(nil, e)}
-	entry.fill(e)
-	return entry
+func (m *moment) event() Event {
+	e := Event{
+		MessageID: m.text, Type: kinds[streams.Track], Name: m.name, Channel: m.channel, At: m.at,
+		Items: m.items, Value: float64(m.value) / 1e4,
+	}
+	if m.hasUUID {
+		e.MessageID += formatUUID(m.uuid)
+	}
+	if k := int(m.kind); k > 0 && k < len(kinds) {
+		e.Type = kinds[k]
+	}
+	return e
 }
 
-// fill makes an entry that of ev, but for the items.
-func (e *Entry) fill(ev *streams.Event) {
-	e.MessageId, e.Uuid = splitUUID(cut(ev.MessageID, maxText))
-	code := codes[ev.Name]
-	if code == 0 {
-		e.Event = cut(ev.Name, maxText)
-	}
-	channel := uint32(slices.Index(wellKnownChannels, ev.Channel) + 1)
-	if channel == 0 {
-		e.Channel = cut(ev.Channel, maxText)
-	}
-	e.Code = code<<4 | channel
-	if ev.Kind != streams.Track {
-		e.Kind = uint32(ev.Kind)
-	}
-	if v := eventValue(ev) * 1e4; math.Abs(v) < 1<<62 {
-		e.Value = int64(math.Round(v))
+func (m *moment) fromEvent(e *Event) {
+	*m = moment{name: e.Name, channel: e.Channel, at: e.At, items: e.Items, value: int64(math.Round(e.Value * 1e4))}
+	m.text, m.uuid, m.hasUUID = splitUUID(e.MessageID)
+	if k := slices.Index(kinds[:], e.Type); k > 0 && e.Type != kinds[streams.Track] {
+		m.kind = uint8(k) //nolint:gosec // one of six
 	}
 }
 
@@ -250,48 +192,4 @@ func sum(lines []streams.Line) float64 {
 		total += lines[i].Price * float64(lines[i].Quantity)
 	}
 	return total
-}
-
-// splitUUID cuts a canonical lower-case UUID off the end of a message id; it
-// takes 16 bytes instead of 36.
-func splitUUID(id string) (prefix string, uuid []byte) {
-	const size = 36
-	if len(id) < size {
-		return id, nil
-	}
-	tail := id[len(id)-size:]
-	if tail[8] != '-' || tail[13] != '-' || tail[18] != '-' || tail[23] != '-' {
-		return id, nil
-	}
-	var digits [32]byte
-	copy(digits[:8], tail[:8])
-	copy(digits[8:12], tail[9:13])
-	copy(digits[12:16], tail[14:18])
-	copy(digits[16:20], tail[19:23])
-	copy(digits[20:], tail[24:])
-	uuid = make([]byte, 16)
-	if _, err := hex.Decode(uuid, digits[:]); err != nil {
-		return id, nil
-	}
-	var again [32]byte
-	if hex.Encode(again[:], uuid); again != digits { // capitals
-		return id, nil
-	}
-	return id[:len(id)-size], uuid
-}
-
-func formatUUID(b []byte) string {
-	if len(b) != 16 {
-		return ""
-	}
-	var s strings.Builder
-	h := hex.EncodeToString(b)
-	s.Grow(36)
-	for i, part := range []string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]} {
-		if i > 0 {
-			s.WriteByte('-')
-		}
-		s.WriteString(part)
-	}
-	return s.String()
 }

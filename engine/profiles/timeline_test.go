@@ -75,8 +75,8 @@ func TestSplitUUID(t *testing.T) {
 		"0b8f7a52-9f3c-4c1d-8e5a-1f2e3d4c5bzz": "0b8f7a52-9f3c-4c1d-8e5a-1f2e3d4c5bzz",
 		"0b8f7a52+9f3c-4c1d-8e5a-1f2e3d4c5b6a": "0b8f7a52+9f3c-4c1d-8e5a-1f2e3d4c5b6a",
 	} {
-		prefix, b := splitUUID(id)
-		if prefix != want || prefix+formatUUID(b) != id {
+		prefix, b, ok := splitUUID(id)
+		if prefix != want || ok != (prefix != id) || ok && prefix+formatUUID(b) != id {
 			t.Errorf("%q is split into %q and %x", id, prefix, b)
 		}
 	}

@@ -2,7 +2,6 @@ package profiles
 
 import (
 	"bytes"
-	"math"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
@@ -33,8 +32,8 @@ func (s *Settings) Unmerge(p, x *Profile) {
 	p.Wishlist = unmergeInterests(p.Wishlist, x.Wishlist)
 	p.Waiting = unmergeInterests(p.Waiting, x.Waiting)
 	p.viewedInSession()
-	p.Categories = unmergeAffinities(p.Categories, x.Categories)
-	p.Brands = unmergeAffinities(p.Brands, x.Brands)
+	p.Categories = unmergePreferences(p.Categories, x.Categories)
+	p.Brands = unmergePreferences(p.Brands, x.Brands)
 	p.unmergeCart(x)
 	p.unmergeOrders(x)
 	p.unmergeTimeline(x)
@@ -76,21 +75,6 @@ func unmergeInterests(list, theirs []*Interest) []*Interest {
 	})
 }
 
-func unmergeAffinities(list, theirs []*Affinity) []*Affinity {
-	return slices.DeleteFunc(list, func(own *Affinity) bool {
-		i := slices.IndexFunc(theirs, func(o *Affinity) bool { return o.Name == own.Name })
-		if i < 0 {
-			return false
-		}
-		rest := 1 - math.Exp2(float64(theirs[i].Score)-float64(own.Score))
-		if !(rest > 1e-4) {
-			return true
-		}
-		own.Score += float32(math.Log2(rest))
-		return false
-	})
-}
-
 // unmergeCart takes out the changes that x's lines consist of.
 func (p *Profile) unmergeCart(x *Profile) {
 	if p.Cart == nil || x.Cart == nil {
@@ -113,7 +97,7 @@ func (p *Profile) unmergeOrders(x *Profile) {
 	if p.Orders == nil || x.Orders == nil {
 		return
 	}
-	os, o := p.Orders, x.Orders
+	os, o := p.history(), x.Orders
 	os.Count = less(os.Count, o.Count)
 	os.Revenue = max(round(os.Revenue-o.Revenue), 0)
 	os.Seen = slices.DeleteFunc(os.Seen, func(hash uint64) bool { return slices.Contains(o.Seen, hash) })
@@ -133,29 +117,11 @@ func (p *Profile) unmergeOrders(x *Profile) {
 }
 
 func (p *Profile) unmergeTimeline(x *Profile) {
-	type key struct{ id, uuid string }
-	theirs := map[key]bool{}
-	for _, e := range x.entries() {
-		theirs[key{e.MessageId, string(e.Uuid)}] = true
+	theirs := map[string]bool{}
+	for _, e := range x.History() {
+		theirs[e.MessageID] = true
 	}
-	var t Timeline
-	at, newest, last := p.TimelineAt, int64(0), int64(0)
-	for _, e := range p.entries() {
-		own := at
-		at -= e.Older
-		if theirs[key{e.MessageId, string(e.Uuid)}] {
-			continue
-		}
-		if e.Older = 0; len(t.Entries) == 0 {
-			newest = own
-		} else {
-			t.Entries[len(t.Entries)-1].Older = last - own
-		}
-		last = own
-		t.Entries = append(t.Entries, e)
-	}
-	p.TimelineAt = newest
-	p.setTimeline(&t)
+	p.setHistory(slices.DeleteFunc(p.History(), func(e Event) bool { return theirs[e.MessageID] }))
 }
 
 func (p *Profile) unmergeCounts(x *Profile) {
