@@ -2,6 +2,7 @@ package recommender
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -189,4 +190,37 @@ func BenchmarkCatalogue(b *testing.B) {
 			cat.Prune(n)
 		}
 	})
+}
+
+// BenchmarkCatalogueOfAMillion fills a catalogue with a million items, each with texts of
+// its own, as one that starts does. It reports the memory of an item and of a shop's
+// recommender that has learned nothing.
+func BenchmarkCatalogueOfAMillion(b *testing.B) {
+	const items = 1_000_000
+	before := heapNow()
+	var r *Recommender
+	for b.Loop() {
+		cat := NewCatalogue()
+		r = New(Config{}, cat)
+		for i := range items {
+			id := fmt.Sprintf("sku-%07d", i)
+			cat.Put(int64(i), id, &streams.Item{
+				ID: id, GroupID: fmt.Sprint("g", i/3), Name: fmt.Sprintf("Shoe of colour %d and size %d", i%97, i%41),
+				URL: "https://shop.example/p/" + id, ImageURL: "https://img.example/" + id + ".jpg", Brand: fmt.Sprint("b", i%900),
+				Category: []string{fmt.Sprint("c", i%20), fmt.Sprint("d", i%400)}, Price: float64(i % 1000),
+			})
+		}
+	}
+	b.ReportMetric(float64(heapNow()-before)/items, "B/item")
+	if r.catalogue.Get("sku-0999999") == nil {
+		b.Fatal("the last item is not there")
+	}
+}
+
+func heapNow() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc) //nolint:gosec // far below
 }

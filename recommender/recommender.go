@@ -293,8 +293,6 @@ func (r *Recommender) Stats() Stats {
 	r.learning.Lock()
 	defer r.learning.Unlock()
 	m := r.models.Load()
-	m.sessions.mu.Lock()
-	defer m.sessions.mu.Unlock()
 	return Stats{
 		Items:           m.ids.len(),
 		Refused:         m.refused,

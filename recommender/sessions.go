@@ -10,9 +10,17 @@ const sessionItems = 10
 type sessions struct {
 	gap int64 // ms without an event that end a session
 
-	mu    sync.Mutex // guards table; the learner holds it for one event
+	// locks guard the places of table, each those of every so many buckets, so that a
+	// request seldom meets the learner, who holds one for one event. What is not of a
+	// bucket is the learner's own.
+	locks [sessionLocks]sync.Mutex
 	table assoc[session]
 }
+
+const sessionLocks = 64
+
+// lock is that of a place, or of the bucket of a key.
+func (s *sessions) lock(place int) *sync.Mutex { return &s.locks[place/ways%sessionLocks] }
 
 type session struct {
 	n      uint32
@@ -34,8 +42,9 @@ func newSessions(n int, gap int64) *sessions {
 // -1 where it has none. An event from before the session in progress is a session
 // of its own, and changes none.
 func (s *sessions) touch(key uint64, item uint32, category uint64, at int64) (others session, fresh bool, place int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	mu := s.lock(s.table.bucket(key))
+	mu.Lock()
+	defer mu.Unlock()
 	i := s.table.take(key, at)
 	if i < 0 {
 		return session{}, true, -1
@@ -70,8 +79,9 @@ func (s *sessions) touch(key uint64, item uint32, category uint64, at int64) (ot
 
 // visit notes where the session of key is.
 func (s *sessions) visit(key, at uint64, now int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	mu := s.lock(s.table.bucket(key))
+	mu.Lock()
+	defer mu.Unlock()
 	i := s.table.take(key, now)
 	if i < 0 {
 		return
@@ -93,8 +103,9 @@ func (s *sessions) visit(key, at uint64, now int64) {
 
 // note keeps the number that the session at a place has in the sessionIndex.
 func (s *sessions) note(place int, number uint32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	mu := s.lock(place)
+	mu.Lock()
+	defer mu.Unlock()
 	s.table.data[place].number = number
 }
 
@@ -122,8 +133,9 @@ func (se *session) push(item uint32) {
 
 // get returns the session in progress of key at a time, empty when there is none.
 func (s *sessions) get(key uint64, now int64) session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	mu := s.lock(s.table.bucket(key))
+	mu.Lock()
+	defer mu.Unlock()
 	i := s.table.find(key)
 	if i < 0 || now-s.table.metas[i].last > s.gap {
 		return session{}
