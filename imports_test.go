@@ -56,7 +56,6 @@ var owners = map[string][]string{
 	"github.com/schollz/progressbar/v3":              {"cmd"},
 	"golang.org/x/term":                              {"cmd"},
 	"github.com/HdrHistogram/hdrhistogram-go":        {"bench", "cmd"},
-	"github.com/go-echarts/go-echarts/v2":            {"bench"},
 	"github.com/google/pprof":                        {"bench"},
 	"gonum.org/v1/gonum":                             {"engine", "bench"},
 	"golang.org/x/sys":                               {"streams/kafka", "engine", "bench", "cmd"},

@@ -221,12 +221,8 @@ func (e *Engine) open(ctx context.Context) error {
 }
 
 func (e *Engine) openBroker(ctx context.Context) error {
-	e.client = kafka.Config{
-		Brokers: e.cfg.Kafka.Brokers, TLS: e.cfg.Kafka.TLS, Prefix: e.cfg.Kafka.Prefix,
-		SASL:       kafka.SASL{Mechanism: e.cfg.Kafka.SASL.Mechanism, User: e.cfg.Kafka.SASL.User, Password: e.cfg.Kafka.SASL.Password},
-		Partitions: e.settings.Partitions, Instance: e.instance(), SessionTimeout: e.cfg.SessionTimeout,
-		Logger: e.opts.Logger, Registerer: e.opts.Registerer,
-	}
+	e.client = kafkaConfig(&e.cfg)
+	e.client.Instance, e.client.Logger, e.client.Registerer = e.instance(), e.opts.Logger, e.opts.Registerer
 	if len(e.cfg.Kafka.Brokers) > 0 {
 		return nil
 	}

@@ -65,6 +65,9 @@ func (w *worker) apply(rec *streams.Record, e *streams.Event) {
 	w.link(p, e, outcome.Unlinked)
 	if e.MessageRef != "" && !e.Behaviour() {
 		w.feedback(p, e)
+		if outcome.Unsent {
+			w.unsend(e)
+		}
 	}
 
 	w.rules.OnEvent(t)

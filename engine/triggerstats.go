@@ -4,8 +4,12 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/valyala/fastjson"
 
 	"github.com/rapport-engine/rapport/rules"
+	"github.com/rapport-engine/rapport/streams"
 )
 
 // triggerCounts is what a partition has counted of one trigger since its log
@@ -88,6 +92,44 @@ func (s *state) tally(t *rules.Turn) {
 		g.Reached++
 		g.Revenue += r.Revenue
 	}
+}
+
+// unsend counts a message that was decided, and that delivery then did not send,
+// as a send not made, by the reason that it gives.
+func (w *worker) unsend(e *streams.Event) {
+	trigger, step, ok := messageOrigin(e.MessageRef)
+	if !ok {
+		return
+	}
+	reason := fastjson.GetString(e.Properties, "reason")
+	if !slices.Contains(rules.Reasons, reason) {
+		reason = rules.ReasonUnavailable
+	}
+	c, i := w.state.trigger(trigger), strconv.Itoa(step)
+	if c.Sent[i] == 0 {
+		return // it was decided elsewhere, before this customer was one with another
+	}
+	c.Sent[i]--
+	c.skip(step, reason)
+	w.counts.skip(trigger, step, reason)
+}
+
+// messageOrigin is the trigger and the step of a message's id, "<trigger>.<step>.<16
+// hex digits>".
+func messageOrigin(id string) (trigger string, step int, ok bool) {
+	rest, _, ok := cutLast(id)
+	trigger, number, named := cutLast(rest)
+	step, err := strconv.Atoi(number)
+	return trigger, step, ok && named && err == nil && step >= 0
+}
+
+// cutLast cuts s at its last dot.
+func cutLast(s string) (before, after string, ok bool) {
+	i := strings.LastIndexByte(s, '.')
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
 }
 
 // TriggerStats is what a trigger did and earned, in the partitions of this

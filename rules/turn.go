@@ -166,6 +166,8 @@ const (
 	ReasonQuiet      = "quiet"      // held by quiet hours, or the send's own, until it was too old
 	ReasonHoldout    = "holdout"    // the customer is one of those left out to measure the effect
 	ReasonShadow     = "shadow"     // the trigger decides and counts, and sends nothing
+
+	ReasonUnavailable = "unavailable" // delivery found that what it is about is gone, or costs more
 )
 
 // What Decision.Reason says of a send that is no send not made.
@@ -174,8 +176,8 @@ const (
 	DecisionHeld = "held" // until Decision.Until, when it is decided again
 )
 
-// Reasons are all reasons of a send not made; "unavailable" comes from delivery.
+// Reasons are all reasons of a send not made.
 var Reasons = []string{
 	ReasonCapped, ReasonQuiet, ReasonExpired, ReasonNoConsent, ReasonNoAddress, ReasonHoldout, ReasonCondition,
-	ReasonExited, ReasonSuppressed, ReasonLate, ReasonShadow, ReasonRemoved, ReasonSuperseded, "unavailable",
+	ReasonExited, ReasonSuppressed, ReasonLate, ReasonShadow, ReasonRemoved, ReasonSuperseded, ReasonUnavailable,
 }

@@ -110,7 +110,7 @@ func TestTextAndPage(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, &text)
 		}
 	}
-	for _, want := range []string{"the same messages: 1", "Messages a day", "more than 0", "no_address", "<script"} {
+	for _, want := range []string{"the same messages: 1", "Messages a day", "&gt; 0", "no_address", "<polyline"} {
 		if !strings.Contains(html.String(), want) {
 			t.Errorf("%q is not in the page", want)
 		}

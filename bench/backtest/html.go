@@ -5,9 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
-
-	"github.com/go-echarts/go-echarts/v2/charts"
-	"github.com/go-echarts/go-echarts/v2/opts"
+	"strings"
 
 	"github.com/rapport-engine/rapport/bench/page"
 )
@@ -15,77 +13,58 @@ import (
 // WriteHTML writes a page with the tables and charts of the messages a day,
 // why messages were not sent, and how many a customer gets.
 func (r *Report) WriteHTML(w io.Writer) error {
-	return page.Write(w, "rapport backtest", r.Write, r.dayChart(), r.reasonChart(), r.weekChart())
-}
-
-func options(title, axis string) []charts.GlobalOpts {
-	return []charts.GlobalOpts{
-		charts.WithTitleOpts(opts.Title{Title: title}),
-		charts.WithYAxisOpts(opts.YAxis{Name: axis}),
-		charts.WithTooltipOpts(opts.Tooltip{Show: opts.Bool(true), Trigger: "axis"}),
-		charts.WithLegendOpts(opts.Legend{Show: opts.Bool(true), Top: "8%"}),
-		charts.WithGridOpts(opts.Grid{Top: "22%"}),
+	var text strings.Builder
+	if err := r.Write(&text); err != nil {
+		return err
 	}
+	return page.WriteStatic(w, "rapport backtest", []page.Section{{Text: text.String(), Charts: []page.Chart{r.dayChart(), r.reasonChart(), r.weekChart()}}})
 }
 
-func (r *Report) dayChart() page.Chart {
-	c := charts.NewLine()
-	c.SetGlobalOptions(options("Messages a day", "messages")...)
+// points is a row of a chart over names.
+func points(name string, names []string, of func(name string) int64) page.Row {
+	r := page.Row{Name: name, Values: make([]float64, len(names))}
+	for i, name := range names {
+		r.Values[i] = float64(of(name))
+	}
+	return r
+}
+
+func (r *Report) dayChart() page.Series {
 	days := r.days()
-	c.SetXAxis(days)
-	series := func(name string, of func(day string) int64) {
-		points := make([]opts.LineData, len(days))
-		for i, day := range days {
-			points[i].Value = of(day)
-		}
-		c.AddSeries(name, points)
-	}
+	c := page.Series{Title: "Messages a day", Names: days}
 	for _, trigger := range slices.Sorted(maps.Keys(r.New.Days)) {
-		series(trigger, func(day string) int64 { return r.New.Days[trigger][day] })
+		c.Rows = append(c.Rows, points(trigger, days, func(day string) int64 { return r.New.Days[trigger][day] }))
 	}
-	series("all, new", r.New.total)
-	series("all, in force", r.InForce.total)
+	c.Rows = append(c.Rows, points("all, new", days, r.New.total), points("all, in force", days, r.InForce.total))
 	return c
 }
 
 // reasonChart has a bar for each trigger: what was sent, and each reason why
 // not.
-func (r *Report) reasonChart() page.Chart {
-	c := charts.NewBar()
-	c.SetGlobalOptions(options("What became of each send, new rules", "sends")...)
+func (r *Report) reasonChart() page.Series {
 	triggers := r.triggers()
-	c.SetXAxis(triggers)
+	c := page.Series{Title: "What became of each send, new rules", Names: triggers, Bars: true, Stacked: true}
 	reasons := map[string]int64{}
 	for _, skipped := range r.New.Skipped {
 		for reason, n := range skipped {
 			reasons[reason] += n
 		}
 	}
-	series := func(name string, of func(trigger string) int64) {
-		bars := make([]opts.BarData, len(triggers))
-		for i, trigger := range triggers {
-			bars[i].Value = of(trigger)
-		}
-		c.AddSeries(name, bars, charts.WithBarChartOpts(opts.BarChart{Stack: "sends"}))
-	}
-	series("sent", func(trigger string) int64 { return r.New.Messages[trigger] })
+	c.Rows = append(c.Rows, points("sent", triggers, func(trigger string) int64 { return r.New.Messages[trigger] }))
 	for _, reason := range names(reasons, nil) {
-		series(reason, func(trigger string) int64 { return r.New.Skipped[trigger][reason] })
+		c.Rows = append(c.Rows, points(reason, triggers, func(trigger string) int64 { return r.New.Skipped[trigger][reason] }))
 	}
 	return c
 }
 
-func (r *Report) weekChart() page.Chart {
-	c := charts.NewBar()
-	c.SetGlobalOptions(options("Customers with more than so many messages in any 7 days", "customers")...)
-	n := max(len(r.New.Weekly), len(r.InForce.Weekly))
-	axis, fresh, inForce := make([]string, n), make([]opts.BarData, n), make([]opts.BarData, n)
-	for i := range n {
-		axis[i] = fmt.Sprintf("more than %d", i)
-		fresh[i].Value, inForce[i].Value = over(r.New.Weekly, i), over(r.InForce.Weekly, i)
+func (r *Report) weekChart() page.Series {
+	c := page.Series{Title: "Customers with more than so many messages in any 7 days", Bars: true}
+	fresh, inForce := page.Row{Name: "new"}, page.Row{Name: "in force"}
+	for i := range max(len(r.New.Weekly), len(r.InForce.Weekly)) {
+		c.Names = append(c.Names, fmt.Sprint("> ", i))
+		fresh.Values = append(fresh.Values, float64(over(r.New.Weekly, i)))
+		inForce.Values = append(inForce.Values, float64(over(r.InForce.Weekly, i)))
 	}
-	c.SetXAxis(axis)
-	c.AddSeries("new", fresh)
-	c.AddSeries("in force", inForce)
+	c.Rows = []page.Row{fresh, inForce}
 	return c
 }

@@ -25,6 +25,11 @@ type Event struct {
 	Key  []byte // the strongest identifier, "type:value": the record's key
 	At   int64  // when it happened, Unix ms; 0 where the row does not say
 	Line int    // in the uncompressed file, from 1, where the event begins
+
+	// Of an event of a log: the record's HeaderTrust, and HeaderKind, which makes
+	// it a record of Rapport's own that every partition has.
+	Trust []byte
+	Kind  string
 }
 
 // RowError is returned by Next for a row that is no event; reading can go on.

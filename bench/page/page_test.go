@@ -13,13 +13,17 @@ import (
 
 func TestStaticPageIsWhole(t *testing.T) {
 	sections := []page.Section{
-		{Title: "a < b", Text: "1 < 2", Hot: []page.Hot{{Function: "main.(*T).f", Flat: 12.34, Full: 50}}, Charts: []page.Latencies{
-			{Title: "curves & more", Curves: []page.Curve{
+		{Title: "a < b", Text: "1 < 2", Hot: []page.Hot{{Function: "main.(*T).f", Flat: 12.34, Full: 50}}, Charts: []page.Chart{
+			page.Latencies{Title: "curves & more", Curves: []page.Curve{
 				{Name: "<ours>", Points: [][2]float64{{50, 0.1}, {99, 3}, {100, 250}}},
 				{Name: "none"},
 				{Name: "nothing", Points: [][2]float64{{50, 0}}},
 			}},
-			{Title: "empty"},
+			page.Latencies{Title: "empty"},
+			page.Series{Title: "days & nights", Names: []string{"mon", "<tue>"}, Rows: []page.Row{{Name: "<all>", Values: []float64{3, 7}}, {Name: "some", Values: []float64{0, 2}}}},
+			page.Series{Title: "bars", Bars: true, Names: []string{"a"}, Rows: []page.Row{{Name: "x", Values: []float64{1200}}, {Name: "y", Values: []float64{300}}}},
+			page.Series{Title: "stacked", Bars: true, Stacked: true, Names: []string{"a"}, Rows: []page.Row{{Name: "x", Values: []float64{1}}, {Name: "y", Values: []float64{0}}}},
+			page.Series{Title: "nothing", Bars: true},
 		}},
 		{Text: "second"},
 	}
@@ -27,7 +31,7 @@ func TestStaticPageIsWhole(t *testing.T) {
 	if err := page.WriteStatic(&b, "a page", sections); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"1 &lt; 2", "a &lt; b", "&lt;ours&gt;", "curves &amp; more", "<polyline", "12.3", "main.(*T).f", "1000 ms", "99.9 %", "second"} {
+	for _, want := range []string{"1 &lt; 2", "a &lt; b", "&lt;ours&gt;", "curves &amp; more", "<polyline", "12.3", "main.(*T).f", "1000 ms", "99.9 %", "second", "days &amp; nights", "&lt;tue&gt;", "a, x: 1200", ">2000<"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

@@ -10,7 +10,7 @@ import (
 type Section struct {
 	Title  string
 	Text   string // shown as it is
-	Charts []Latencies
+	Charts []Chart
 	Hot    []Hot // a CPU profile's top; none: not shown
 }
 
@@ -21,7 +21,7 @@ type Hot struct {
 }
 
 var static = template.Must(template.New("static").Funcs(template.FuncMap{
-	"svg": func(l Latencies) template.HTML { return template.HTML(l.SVG()) }, //nolint:gosec // SVG escapes what it embeds
+	"svg": func(c Chart) template.HTML { return template.HTML(c.SVG()) }, //nolint:gosec // SVG escapes what it embeds
 }).Parse(`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{{.Title}}</title>
 <style>body{font:15px/1.5 system-ui,sans-serif;margin:2em auto;max-width:1100px;padding:0 1em}pre{overflow-x:auto;background:#f4f4f4;padding:1em}svg{max-width:100%;height:auto}td,th{padding:0 1em 0 0;text-align:left}td.n,th.n{text-align:right}</style>

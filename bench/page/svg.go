@@ -31,7 +31,7 @@ var colours = []string{"#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed"}
 
 // SVG draws the chart: shares by their nines (90 %, 99 %, 99.9 %) from left to
 // right, milliseconds by powers of ten upwards. It needs no script.
-func (l *Latencies) SVG() string {
+func (l Latencies) SVG() string {
 	floor, ceiling := l.decades()
 	x := func(share float64) float64 {
 		nines := min(-math.Log10(max(1-share/100, 1e-9)), mostNines)
@@ -69,7 +69,7 @@ func (l *Latencies) SVG() string {
 }
 
 // decades are the powers of ten that hold all latencies.
-func (l *Latencies) decades() (floor, ceiling float64) {
+func (l Latencies) decades() (floor, ceiling float64) {
 	floor, ceiling = math.Inf(1), math.Inf(-1)
 	for _, c := range l.Curves {
 		for _, p := range c.Points {

@@ -153,11 +153,11 @@ func (f *feeder) event(ctx context.Context, ev *datasets.Event) {
 	case at == 0:
 		at = f.latest
 	}
-	if at < f.opts.From || f.opts.To != 0 && at >= f.opts.To {
+	if ev.Kind == "" && at < f.opts.From || f.opts.To != 0 && at >= f.opts.To {
 		f.fed.Outside++
 		return
 	}
-	if f.fed.First == 0 {
+	if f.fed.First == 0 && ev.Kind == "" {
 		f.fed.First = at
 	}
 	if f.batch.records == nil {
@@ -167,7 +167,17 @@ func (f *feeder) event(ctx context.Context, ev *datasets.Event) {
 	if boundary := f.latest - f.latest%tickEvery; boundary > f.ticked {
 		f.tickAll(boundary)
 	}
-	f.batch.add(-1, ev.Key, ev.JSON, at)
+	if ev.Kind != "" {
+		for p := range f.opts.Partitions {
+			f.batch.add(p, nil, ev.JSON, at, streams.Header{Key: streams.HeaderKind, Value: []byte(ev.Kind)})
+		}
+		return
+	}
+	if ev.Trust != nil {
+		f.batch.add(-1, ev.Key, ev.JSON, at, streams.Header{Key: streams.HeaderTrust, Value: f.batch.keep(ev.Trust)})
+	} else {
+		f.batch.add(-1, ev.Key, ev.JSON, at)
+	}
 	f.fed.Events++
 	if f.batch.events++; f.batch.events == batchEvents {
 		f.send(ctx)
@@ -183,12 +193,14 @@ func (f *feeder) tickAll(t int64) {
 }
 
 // add appends a record with a tick at t riding in it.
-func (b *batch) add(partition int32, key, value []byte, t int64) {
+func (b *batch) add(partition int32, key, value []byte, t int64, more ...streams.Header) {
+	first := len(b.headers)
 	b.headers = append(b.headers, streams.Header{Key: streams.HeaderClock, Value: b.clock(t)})
+	b.headers = append(b.headers, more...)
 	n := len(b.headers)
 	b.records = append(b.records, streams.Record{
 		Topic: "events", Partition: partition, Key: b.keep(key), Value: b.keep(value), LeaderEpoch: -1,
-		Time: b.now, Headers: b.headers[n-1 : n : n],
+		Time: b.now, Headers: b.headers[first:n:n],
 	})
 }
 

@@ -59,7 +59,9 @@ func WritePage(w io.Writer, title string, parts []Part) error {
 		}
 		sections[i] = page.Section{Title: part.Title, Text: text.String()}
 		if drawn, ok := part.Report.(interface{ charts() []page.Latencies }); ok {
-			sections[i].Charts = drawn.charts()
+			for _, c := range drawn.charts() {
+				sections[i].Charts = append(sections[i].Charts, c)
+			}
 		}
 		if len(part.Profile) > 0 {
 			var err error

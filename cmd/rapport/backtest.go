@@ -12,6 +12,7 @@ import (
 
 	"github.com/rapport-engine/rapport/bench/backtest"
 	"github.com/rapport-engine/rapport/bench/datasets"
+	"github.com/rapport-engine/rapport/engine"
 	"github.com/rapport-engine/rapport/rules"
 )
 
@@ -26,15 +27,20 @@ type backtestOptions struct {
 func (p *program) backtestCommand() *cobra.Command {
 	var o backtestOptions
 	cmd := &cobra.Command{
-		Use:   "backtest --rules DIR --data FILE",
+		Use:   "backtest --rules DIR [--data FILE]",
 		Short: "See on past events what new rules would have sent, and how that differs from the rules in force",
 		Long: `Replays a file of recorded events with new rules and with those in force, sends nothing, and tells what each
 would have decided: runs, messages by trigger and day, why messages were not sent, how many customers would
 have got more than so many messages in 7 days, ten customers step by step, and the difference.
 
 --rules names the new rules. Those in force are the configuration's (./rules, or those built in), or
---against. The file is read as by 'rapport replay', which counts the same over the same events.`,
+--against. The file is read as by 'rapport replay', which counts the same over the same events.
+
+Without --data, or where that is a directory, the log itself is read, as far as it goes back: on the brokers
+of the configuration, or in the data directory, on which no server may run meanwhile. Events count when they were
+logged, and items as they changed.`,
 		Example: `  rapport backtest --rules new/ --data events.jsonl.gz
+  rapport backtest --rules new/ --from 2026-11-01
   rapport backtest --rules new/ --data ga360-events.csv.zst --format ga360 --from 2016-09-01 --to 2016-10-01 --html report.html
   rapport backtest --rules new/ --against old/ --data events.jsonl --json`,
 		Args: cobra.NoArgs,
@@ -44,7 +50,7 @@ have got more than so many messages in 7 days, ten customers step by step, and t
 	set := cmd.Flags()
 	set.Lookup("rules").Usage, set.Lookup("rules").DefValue = "`directory` of the new rules", ""
 	dataFlag := set.Lookup("data")
-	dataFlag.Usage, dataFlag.DefValue, dataFlag.Hidden = "`file` of recorded events, may be compressed (.gz, .zst)", "", false
+	dataFlag.Usage, dataFlag.DefValue, dataFlag.Hidden = "`file` of recorded events, may be compressed (.gz, .zst), or data directory (default: the log)", "", false
 	set.StringVar(&o.format, "format", "segment", "format of the file: "+strings.Join(datasets.Formats(), ", "))
 	set.StringVar(&o.against, "against", "", "`directory` of the rules in force (default: as configured)")
 	set.StringVar(&o.html, "html", "", "write the report with charts to this `file`")
@@ -60,15 +66,11 @@ func (p *program) backtest(ctx context.Context, o *backtestOptions) (err error) 
 	if err != nil {
 		return err
 	}
-	file, err := openData(o.data, o.format)
-	if err != nil {
-		return err
+	run := p.backtestFile
+	if info, statErr := os.Stat(o.data); o.data == "" || statErr == nil && info.IsDir() {
+		run = p.backtestLog
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	bar := p.progress(file, &o.replayOptions)
-	cfg.Feed.Progress = func(int64) { _ = bar.Set64(file.Offset()) }
-	report, err := backtest.Run(ctx, file, cfg)
-	_ = bar.Exit()
+	report, err := run(ctx, o, cfg)
 	if err != nil {
 		return err
 	}
@@ -88,15 +90,48 @@ func (p *program) backtest(ctx context.Context, o *backtestOptions) (err error) 
 	return err
 }
 
+// backtestFile replays a file.
+func (p *program) backtestFile(ctx context.Context, o *backtestOptions, cfg backtest.Config) (report *backtest.Report, err error) {
+	file, err := openData(o.data, o.format)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	bar := p.progress(file, &o.replayOptions)
+	cfg.Feed.Progress = func(int64) { _ = bar.Set64(file.Offset()) }
+	defer func() { _ = bar.Exit() }()
+	return backtest.Run(ctx, file, cfg)
+}
+
+// backtestLog replays the log.
+func (p *program) backtestLog(ctx context.Context, o *backtestOptions, cfg backtest.Config) (report *backtest.Report, err error) {
+	if o.data != "" {
+		cfg.Engine.Data, cfg.Engine.Kafka.Brokers = o.data, nil
+	}
+	client, closeLog, err := engine.OpenLog(ctx, cfg.Engine, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
+	log, err := backtest.OpenLog(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	return backtest.Run(ctx, log, cfg)
+}
+
 // backtestConfig reads the flags and loads both sets of rules.
 func (p *program) backtestConfig(o *backtestOptions) (cfg backtest.Config, err error) {
 	if cfg.Feed, err = o.bounds(); err != nil {
 		return cfg, err
 	}
-	if !o.config.given("rules") || !o.config.given("data") {
-		return cfg, usagef("--rules and --data are needed: the new rules, and the events to try them on")
+	if !o.config.given("rules") {
+		return cfg, usagef("--rules is needed: the directory of the new rules")
 	}
-	o.data = o.config.forget("data")
+	if o.config.given("data") {
+		o.data = o.config.forget("data")
+	}
 	cfg.New.Name = o.config.forget("rules")
 	if cfg.Engine, err = o.config.load(p.env); err != nil {
 		return cfg, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,8 +104,8 @@ func TestBacktestCommand(t *testing.T) {
 		args, stderr string
 		code         int
 	}{
-		{"--data visits.jsonl", "--rules and --data are needed", exitUsage},
-		{"--rules new", "--rules and --data are needed", exitUsage},
+		{"--data visits.jsonl", "--rules is needed", exitUsage},
+		{"--rules .", "no server has written one there", exitFailed},
 		{"--rules new --data visits.jsonl", "new/b.yaml:1:", exitUsage},
 		{"--rules none --data visits.jsonl", "cannot read rules", exitFailed},
 		{"--rules none --data visits.jsonl --from today", "--from: must be", exitUsage},
@@ -116,5 +117,80 @@ func TestBacktestCommand(t *testing.T) {
 		if got.code != c.code || !strings.Contains(got.stderr, c.stderr) {
 			t.Errorf("%s: exit %d, %q", c.args, got.code, got.stderr)
 		}
+	}
+}
+
+// A log that a replay has written is backtested as the file that it came from.
+func TestBacktestOfTheLogCountsAsTheFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "visits.jsonl", visits())
+	write(t, "new/a.yaml", "triggers: {hello: {start: {event: Product Viewed}, steps: [{send: {template: t, channels: [webhook]}}]}}\n")
+	replayJSON(t, "visits.jsonl", "--format", "segment", "--data", "kept")
+	file := backtestJSON(t, "--rules", "new", "--data", "visits.jsonl")
+	log := backtestJSON(t, "--rules", "new", "--data", "kept", "--partitions", "4")
+	if file.Events != log.Events || file.Profiles != log.Profiles || log.Events == 0 {
+		t.Errorf("%d events of %d customers, the file has %d of %d", log.Events, log.Profiles, file.Events, file.Profiles)
+	}
+	for _, diff := range []string{
+		cmp.Diff(file.New.Messages, log.New.Messages), cmp.Diff(file.New.Skipped, log.New.Skipped), cmp.Diff(file.InForce.Messages, log.InForce.Messages),
+		cmp.Diff(file.InForce.Skipped, log.InForce.Skipped), cmp.Diff(file.Difference, log.Difference),
+	} {
+		if diff != "" {
+			t.Errorf("the file counts otherwise: %s", diff)
+		}
+	}
+	late := backtestJSON(t, "--rules", "new", "--data", "kept", "--partitions", "4", "--from", "2038-01-01")
+	if late.Outside != log.Read || late.Read != 0 {
+		t.Errorf("%d events left out, %d read, of %d", late.Outside, late.Read, log.Read)
+	}
+}
+
+// What happened on a server, and how its items changed, is backtested from its data
+// directory once it has stopped.
+func TestBacktestOfAServersLog(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "new/a.yaml", `triggers:
+  cheaper:
+    start: {item: price_drop, interest: cart, from: seen, collect: 1s}
+    steps: [{send: {template: t, channels: [webhook]}}]
+  cart:
+    start: {event: Product Added, if: "item.price == 10.0 && catalog('old').price == 3.0"}
+    steps: [{send: {template: t, channels: [webhook]}}]
+`)
+	url, stop := serving(t)
+	eventually(t, url+"/readyz", func(status int, _ string) bool { return status == http.StatusOK })
+	call := func(method, path, body string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%v %s: %d", err, path, resp.StatusCode)
+		}
+	}
+	call(http.MethodPut, "/v1/items", `[{"id":"old","price":3},{"id":"p1","price":10}]`)
+	call(http.MethodPost, "/v1/track", `{"userId":"42","event":"Product Added","properties":{"product_id":"p1"}}`)
+	call(http.MethodPut, "/v1/items", `[{"id":"p1","price":5}]`)
+	if got := rapport(t, "backtest", "--rules", "new", "--partitions", "2"); got.code != exitFailed || !strings.Contains(got.stderr, "nobody else may have open") {
+		t.Errorf("beside the server: %+v", got)
+	}
+	if code := stop(); code != exitDone {
+		t.Fatalf("exit %d", code)
+	}
+	for range 2 { // it only reads
+		r := backtestJSON(t, "--rules", "new", "--partitions", "2")
+		if diff := cmp.Diff(map[string]int64{"cheaper": 1, "cart": 1}, r.New.Runs); diff != "" || r.Events != 1 {
+			t.Errorf("%d events: %s", r.Events, diff)
+		}
+	}
+	url, stop = serving(t)
+	eventually(t, url+"/readyz", func(status int, _ string) bool { return status == http.StatusOK })
+	if code := stop(); code != exitDone {
+		t.Errorf("exit %d after the backtest", code)
 	}
 }

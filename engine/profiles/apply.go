@@ -23,6 +23,8 @@ type Outcome struct {
 	// unknown_order, bad_traits, bad_consents, traits_too_large,
 	// too_many_identifiers.
 	Issues []string
+	// Unsent: a message that was decided turned out not to be sent; it was skipped.
+	Unsent bool
 	// Unlinked are the weaker identifiers of the event that the profile did
 	// not have yet; each needs a link.
 	Unlinked []streams.Identifier
@@ -41,7 +43,7 @@ func (s *Settings) Apply(p *Profile, e *streams.Event, now int64, item func(id s
 	}
 	var out Outcome
 	if !e.Behaviour() {
-		p.applyFeedback(e) // it says nothing of who the customer is
+		out.Unsent = p.applyFeedback(e) == "skipped" // it says nothing of who the customer is
 		return out
 	}
 	p.applyIdentifiers(e, &out)

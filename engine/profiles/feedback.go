@@ -26,11 +26,12 @@ var progress = map[string]int{
 // maxSoftBounces in a row suppress a channel.
 const maxSoftBounces = 5
 
-// applyFeedback folds what became of a message.
-func (p *Profile) applyFeedback(e *streams.Event) {
+// applyFeedback folds what became of a message, and returns the status that one
+// of the latest has come to by it, "" where none has.
+func (p *Profile) applyFeedback(e *streams.Event) (moved string) {
 	status, about := feedback[e.Name]
 	if !about {
-		return
+		return ""
 	}
 	var m *SentMessage
 	if i := slices.IndexFunc(p.Messages, func(m *SentMessage) bool { return m.Id == e.MessageRef }); i >= 0 && e.MessageRef != "" {
@@ -40,19 +41,20 @@ func (p *Profile) applyFeedback(e *streams.Event) {
 	channel := feedbackChannel(m, props, e)
 	if status == "" {
 		p.Suppress(channel, "complaint", e.At)
-		return
+		return ""
 	}
 	p.bounces(channel, status, props, e.At)
 	before := ""
 	if m != nil {
 		if before = cmp.Or(m.Status, "queued"); progress[status] <= progress[before] {
-			return
+			return ""
 		}
-		m.Status = status
+		m.Status, moved = status, status
 	}
 	if s := p.messageStats(channel); s != nil {
 		s.count(before, status, e.At)
 	}
+	return moved
 }
 
 // feedbackChannel is the channel of the message that e is about: as remembered,
