@@ -10,7 +10,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rapport-engine/rapport/engine"
 	"github.com/rapport-engine/rapport/engine/profiles"
@@ -248,38 +247,6 @@ func readable(id string, data []byte) string {
 		return err.Error()
 	}
 	return string(text)
-}
-
-// Fault is a time in which a process died, or may have lost partitions.
-type Fault struct {
-	What      string
-	At, Until time.Time
-}
-
-// Repeats counts the messages that came more than once, lists those between whose
-// arrivals nothing was injected, and says how many at most of one partition came
-// again by one fault. where is each message's partition.
-func Repeats(received map[string]*Receipt, where map[string]int32, faults []Fault) (count, most int, unexplained []string) {
-	type cause struct {
-		fault     int
-		partition int32
-	}
-	by := map[cause]int{}
-	for _, id := range slices.Sorted(maps.Keys(received)) {
-		r := received[id]
-		for i := 1; i < len(r.At); i++ {
-			count++
-			n := slices.IndexFunc(faults, func(f Fault) bool { return !f.Until.Before(r.At[i-1]) && !f.At.After(r.At[i]) })
-			if n < 0 {
-				unexplained = append(unexplained, fmt.Sprintf("%s at %v, again at %v", id, r.At[i-1], r.At[i]))
-				continue
-			}
-			c := cause{n, where[id]}
-			by[c]++
-			most = max(most, by[c])
-		}
-	}
-	return count, most, unexplained
 }
 
 // Where is the partition of each message.

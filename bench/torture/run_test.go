@@ -6,11 +6,13 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -235,9 +237,9 @@ func (r *run) compare(log *torture.Log, known map[string]*torture.Known, store s
 	if err != nil {
 		r.t.Error(err)
 	}
-	repeats, most, unexplained := torture.Repeats(r.receiver.Received(), log.Where(), r.faults)
-	if most > inFlight {
-		r.t.Errorf("%d messages of a partition came again by one fault, at most %d were in flight", most, inFlight)
+	repeats := torture.Repeats(r.receiver.Received(), log.Where(), r.faults)
+	if repeats.Most > inFlight {
+		r.t.Errorf("%d messages of a partition came again by one fault, at most %d were in flight", repeats.Most, inFlight)
 	}
 	junk, noLetters := log.Junk()
 	differences := 0
@@ -250,7 +252,7 @@ func (r *run) compare(log *torture.Log, known map[string]*torture.Known, store s
 		{"profiles", torture.CompareKnown(torture.Model(happened), known)},
 		{"messages received", torture.CompareReceived(log.Messages, r.receiver.Received())},
 		{"the fold of the log", folded},
-		{"messages repeated without a reason", unexplained},
+		{"messages repeated without a reason", repeats.Unexplained},
 	} {
 		differences += len(d.list)
 		if len(d.list) > 0 {
@@ -262,11 +264,11 @@ func (r *run) compare(log *torture.Log, known map[string]*torture.Known, store s
 		r.t.Logf("%s did:\n%s", id, log.Story(happened, id))
 		break
 	}
-	r.table(log, len(happened), len(acked), junk, repeats, most, differences, len(known))
+	r.table(log, len(happened), len(acked), junk, repeats, differences, len(known))
 }
 
 // table prints what was injected and what came of it.
-func (r *run) table(log *torture.Log, happened, acked, junk, repeats, most, differences, customers int) {
+func (r *run) table(log *torture.Log, happened, acked, junk int, repeats torture.Repeated, differences, customers int) {
 	ok, away, _, none := r.load.Answers()
 	var b strings.Builder
 	row := func(what string, n any) { fmt.Fprintf(&b, "| %s | %v |\n", what, n) }
@@ -281,7 +283,10 @@ func (r *run) table(log *torture.Log, happened, acked, junk, repeats, most, diff
 		row("records that are no events / dead letters", fmt.Sprintf("%d / %d", junk, len(log.Letters)))
 	}
 	row("messages decided / received", fmt.Sprintf("%d / %d", len(log.Messages), len(r.receiver.Received())))
-	row("messages received again / at most of a partition after one fault", fmt.Sprintf("%d / %d", repeats, most))
+	row("messages received again / at most of a partition after one fault", fmt.Sprintf("%d / %d", repeats.Count, repeats.Most))
+	for _, what := range slices.Sorted(maps.Keys(repeats.By)) {
+		row("- after "+what, repeats.By[what])
+	}
 	row("differences", differences)
 	r.t.Logf("\n%s", b.String())
 	if *tableOut == "" {

@@ -83,12 +83,13 @@ func TestRepeatsNeedAReason(t *testing.T) {
 	}
 	faults := []Fault{{What: "kill", At: time.Unix(10, 0), Until: time.Unix(11, 0)}, {What: "pause", At: time.Unix(20, 0), Until: time.Unix(30, 0)}}
 	received := map[string]*Receipt{"once": at(5), "killed": at(9, 12), "paused": at(22, 25), "also": at(8, 13), "why": at(13, 15)}
-	count, most, unexplained := Repeats(received, map[string]int32{"paused": 1, "also": 0, "killed": 0}, faults)
-	if _, of, _ := Repeats(received, map[string]int32{"also": 1}, faults); of != 1 {
+	got := Repeats(received, map[string]int32{"paused": 1, "also": 0, "killed": 0}, faults)
+	if of := Repeats(received, map[string]int32{"also": 1}, faults).Most; of != 1 {
 		t.Errorf("%d at most of one partition, want 1", of)
 	}
-	if count != 4 || most != 2 || len(unexplained) != 1 || !strings.HasPrefix(unexplained[0], "why ") {
-		t.Errorf("%d repeats, %d at most, unexplained: %s", count, most, unexplained)
+	if got.Count != 4 || got.Most != 2 || got.By["kill"] != 2 || got.By["pause"] != 1 ||
+		len(got.Unexplained) != 1 || !strings.HasPrefix(got.Unexplained[0], "why ") {
+		t.Errorf("%+v", got)
 	}
 }
 
